@@ -1,0 +1,1 @@
+"""The words every room shares. Values only: no logic, no I/O, no settings."""

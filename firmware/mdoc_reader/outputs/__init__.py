@@ -1,0 +1,1 @@
+"""Decision to world: light, sound, display, relay; later Wiegand, OSDP, MQTT, webhooks, audit."""

@@ -1,0 +1,1 @@
+"""Verdict to decision: a pure conversation of bounded rounds."""

@@ -1,0 +1,172 @@
+"""What travels messages (Link), and what the BLE transport needs from a Bluetooth driver (BleRadio)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from mdoc_reader.model.reasons import ReasonCode
+
+
+class LinkCode(ReasonCode):
+    """Why a link could not be made, or ended."""
+
+    NO_METHOD = "link_no_method", "The phone offers no connection this reader can use."
+    RADIO_OFF = "link_radio_off", "Bluetooth is not available."
+    NOT_FOUND = "link_not_found", "The phone was not found over Bluetooth."
+    CONNECT_FAILED = "link_connect_failed", "Connecting to the phone failed."
+    NO_SERVICE = "link_no_service", "The phone does not offer the expected Bluetooth service."
+    NO_START = "link_no_start", "The phone connected but never started the session."
+    LOST = "link_lost", "The connection to the phone was lost."
+    PEER_ENDED = "link_peer_ended", "The phone ended the session."
+    BAD_CHUNK = "link_bad_chunk", "The phone broke the message format on the air."
+    TOO_LARGE = "link_too_large", "The phone sent more than this reader accepts."
+    PROTOCOL = "link_protocol", "The phone broke the Bluetooth protocol."
+    CLOSED = "link_closed", "The connection is closed."
+
+
+class LinkError(Exception):
+    """A link could not be made or used."""
+
+    def __init__(self, code: LinkCode, detail: str = "") -> None:
+        """Keep the reason; `detail` is for the log and holds no bytes of the peer."""
+        self.code = code
+        self.detail = detail[:200]
+        super().__init__(code, self.detail)
+
+    def __str__(self) -> str:
+        """Return one line."""
+        return f"{self.code}: {self.detail or self.code.log}"
+
+
+class Link(Protocol):
+    """An open channel for whole session messages, in order, one presentation long."""
+
+    name: str
+    """What carries it, for people: `BLE, phone is server`."""
+
+    async def send(self, message: bytes) -> None:
+        """Send one whole message. Raises LinkError."""
+
+    async def receive(self) -> bytes:
+        """Return the next whole message. Raises LinkError when none can come any more."""
+
+    async def close(self) -> None:
+        """End the session cleanly towards the phone (State=02), then disconnect. Bounded in time; never raises."""
+
+
+# What a Bluetooth driver provides. The mdoc GATT profile above it (transport/ble.py) is the same for every driver.
+
+
+@dataclass(frozen=True, slots=True)
+class GattCharacteristic:
+    """One characteristic of a service we serve. `write` is Write Without Response, and plain Write too."""
+
+    uuid: UUID
+    notify: bool = False
+    write: bool = False
+    read: bool = False
+
+
+class GattClientEvents(Protocol):
+    """What a client connection reports. Called on the event loop; must not block."""
+
+    def on_notification(self, characteristic: UUID, value: bytes) -> None:
+        """Take one notified value, in the order of arrival."""
+
+    def on_disconnected(self, detail: str) -> None:
+        """The connection is gone; nothing follows."""
+
+
+class GattClient(Protocol):
+    """A connection we made to a phone that is the GATT server: connected, MTU exchanged, one service discovered."""
+
+    mtu: int
+
+    def has(self, characteristic: UUID) -> bool:
+        """Say whether the discovered service has this characteristic."""
+
+    async def subscribe(self, characteristic: UUID) -> None:
+        """Enable notifications. Raises LinkError."""
+
+    async def read(self, characteristic: UUID) -> bytes:
+        """Read a value. Raises LinkError."""
+
+    async def write(self, characteristic: UUID, value: bytes) -> None:
+        """Write without response; returns when the driver can take the next one. Raises LinkError."""
+
+    async def drain(self) -> None:
+        """Wait until everything written has left for the phone. Raises LinkError."""
+
+    async def disconnect(self) -> None:
+        """Disconnect; never raises."""
+
+
+class GattServerEvents(Protocol):
+    """What a served service reports. Called on the event loop; must not block."""
+
+    def on_connected(self) -> None:
+        """A phone connected to our advertisement."""
+
+    def on_read(self, characteristic: UUID) -> bytes | None:
+        """Return the value a phone reads, or None where there is none."""
+
+    def on_write(self, characteristic: UUID, value: bytes) -> None:
+        """Take one written value, in the order of arrival."""
+
+    def on_subscribed(self, characteristic: UUID, enabled: bool) -> None:
+        """The phone enabled or disabled notifications."""
+
+    def on_disconnected(self, detail: str) -> None:
+        """The phone is gone."""
+
+
+class GattServer(Protocol):
+    """A service we serve and advertise, for at most one phone."""
+
+    @property
+    def mtu(self) -> int:
+        """The ATT MTU of the connected phone; 23 until it is known."""
+
+    async def stop_advertising(self) -> None:
+        """Stop being visible; the connection stays. Never raises."""
+
+    async def notify(self, characteristic: UUID, value: bytes) -> None:
+        """Notify the phone; returns when the driver can take the next one. Raises LinkError."""
+
+    async def drain(self) -> None:
+        """Wait until everything notified has left for the phone. Raises LinkError."""
+
+    async def disconnect(self) -> None:
+        """Disconnect the phone if it is still there; never raises."""
+
+    async def close(self) -> None:
+        """Stop advertising, disconnect, take the service down; never raises."""
+
+
+class BleRadio(Protocol):
+    """A Bluetooth adapter. Opened by its driver's `open_bluetooth`; outlives presentations."""
+
+    @property
+    def available(self) -> bool:
+        """Whether the adapter can be used now."""
+
+    def on_availability(self, callback: Callable[[bool], None]) -> None:
+        """Call back on the event loop whenever `available` changes."""
+
+    async def connect(self, service: UUID, events: GattClientEvents, address: bytes | None = None) -> GattClient:
+        """Find the phone that advertises `service` (or has `address`, most significant byte first) and connect.
+
+        Exchanges the largest MTU and discovers that service only. Runs until it succeeds, fails or is cancelled;
+        cancelling stops the scan and drops a half-made connection. Raises LinkError.
+        """
+
+    async def serve(
+        self, service: UUID, characteristics: tuple[GattCharacteristic, ...], events: GattServerEvents
+    ) -> GattServer:
+        """Register `service` and advertise it, connectable, until closed. Raises LinkError."""
+
+    async def close(self) -> None:
+        """Release the adapter; never raises."""
