@@ -120,7 +120,7 @@ class GattServerEvents(Protocol):
         """The phone enabled or disabled notifications."""
 
     def on_disconnected(self, detail: str) -> None:
-        """The phone is gone."""
+        """The phone is gone; or the adapter is, connected or not, and then `BleRadio.available` is already False."""
 
 
 class GattServer(Protocol):
