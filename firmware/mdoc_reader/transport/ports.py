@@ -47,6 +47,9 @@ class Link(Protocol):
     name: str
     """What carries it, for people: `BLE, phone is server`."""
 
+    on_progress: Callable[[int], None] | None
+    """Called on the event loop with the bytes of the arriving message so far, as they come."""
+
     async def send(self, message: bytes) -> None:
         """Send one whole message. Raises LinkError."""
 

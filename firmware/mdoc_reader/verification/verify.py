@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from mdoc_reader.mdoc import request, response
 from mdoc_reader.model.reasons import Severity
 from mdoc_reader.model.verdict import Finding, ResponseVerdict, Validity
 from mdoc_reader.verification.codes import VerificationCode as Code
-from mdoc_reader.verification.document import Evidence, verify_document
+from mdoc_reader.verification.document import Elements, Evidence, verify_document, was_requested
 
 _WORST_FIRST = (Validity.INVALID, Validity.UNDETERMINED, Validity.VALID)
 
@@ -34,6 +35,32 @@ def verify_response(answer: response.DeviceResponse, evidence: Evidence) -> Resp
     found = {verdict.validity for verdict in documents}
     worst = next(validity for validity in _WORST_FIRST if validity in found)
     return ResponseVerdict(worst, documents, tuple(findings))
+
+
+def drop_unrequested(
+    verdict: ResponseVerdict, requested: Mapping[str, Mapping[str, frozenset[str]]]
+) -> ResponseVerdict:
+    """Return the verdict without the elements nobody asked for: nothing behind this ever sees them."""
+
+    def kept(elements: Elements, wanted: Mapping[str, frozenset[str]]) -> Elements:
+        remaining = {
+            namespace: {name: value for name, value in given.items() if was_requested(name, wanted[namespace])}
+            for namespace, given in elements.items()
+            if namespace in wanted
+        }
+        return {namespace: given for namespace, given in remaining.items() if given}
+
+    documents = []
+    for document in verdict.documents:
+        wanted = requested.get(document.doctype, {})
+        documents.append(
+            replace(
+                document,
+                elements=kept(document.elements, wanted),
+                device_signed=kept(document.device_signed, wanted),
+            )
+        )
+    return replace(verdict, documents=tuple(documents))
 
 
 def requested_elements(asked: request.DeviceRequest) -> Mapping[str, Mapping[str, frozenset[str]]]:

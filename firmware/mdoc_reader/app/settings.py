@@ -1,0 +1,194 @@
+"""Settings: one typed tree from one TOML file. A wrong key or value stops the start and says what would be right."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, TypeVar, get_args, get_type_hints
+
+import msgspec
+
+from mdoc_reader.verification.age import age_of
+
+MAX_AGE_QUESTIONS = 2
+MAX_BYTES = 256 * 1024
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+
+class SettingsError(Exception):
+    """A configuration that cannot be used. The text names file, line, key and what would be right."""
+
+
+class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Base of every table: unknown keys are refused."""
+
+
+class ReaderSettings(Section):
+    """The reader as a whole. `product = false` allows simulated drivers and must be said aloud."""
+
+    name: Name = "mdoc reader"
+    product: bool = True
+    trust_anchors: tuple[Name, ...] = ()
+    reader_key: Name | None = None
+    reader_certificates: Name | None = None
+    prefer_server: bool = True
+
+
+class DeadlineSettings(Section):
+    """Seconds; see the machine's Deadlines. Shorter than the standard's minimum is named at the start."""
+
+    connecting: Seconds = 30.0
+    requesting: Seconds = 30.0
+    consent: Seconds = 300.0
+    receiving: Seconds = 300.0
+    verifying: Seconds = 5.0
+    showing: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 3.0
+    closing: Annotated[float, msgspec.Meta(ge=0.1, le=30)] = 3.0
+    total: Seconds = 660.0
+
+
+class DriverSettings(Section):
+    """A driver by name, with options that the driver itself checks."""
+
+    driver: Name
+    options: dict[str, object] = {}  # noqa: RUF012 -- msgspec copies it
+
+
+class PanelSettings(Section):
+    """Lights, buzzer, relay and display."""
+
+    relay_pulse: Annotated[float, msgspec.Meta(gt=0, le=60)] = 3.0
+
+
+class BleSettings(Section):
+    """Bounds of the Bluetooth transport."""
+
+    message_cap: Annotated[int, msgspec.Meta(ge=4096, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
+
+
+class RequestSettings(Section):
+    """One question: a document type, and the elements asked for with the intent to retain each."""
+
+    doctype: Name
+    elements: dict[str, dict[str, bool]]
+
+
+class ProfileSettings(Section):
+    """What is asked and what answer means yes."""
+
+    name: Name
+    request: Annotated[tuple[RequestSettings, ...], msgspec.Meta(min_length=1, max_length=8)]
+    age_over: Annotated[int, msgspec.Meta(ge=1, le=99)] | None = None
+    required: tuple[tuple[str, str], ...] = ()
+    max_rounds: Annotated[int, msgspec.Meta(ge=1, le=8)] = 3
+
+
+_DISABLED = DriverSettings(driver="disabled")
+
+
+class Settings(Section):
+    """The whole tree."""
+
+    profile: ProfileSettings
+    reader: ReaderSettings = ReaderSettings()
+    deadlines: DeadlineSettings = DeadlineSettings()
+    panel: PanelSettings = PanelSettings()
+    ble: BleSettings = BleSettings()
+    camera: DriverSettings = _DISABLED
+    decoder: DriverSettings = DriverSettings(driver="zxing")
+    bluetooth: DriverSettings = _DISABLED
+    pins: DriverSettings = _DISABLED
+    display: DriverSettings = _DISABLED
+
+
+def load(path: Path) -> Settings:
+    """Read and check a configuration file. Raises SettingsError."""
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_BYTES:
+        raise SettingsError(f"{path}: larger than {MAX_BYTES} bytes")
+    try:
+        text = raw.decode()
+        tree = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 (byte {error.start})") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from None
+    settings = convert(tree, Settings, str(path), text)
+    _check_profile(settings.profile, str(path), text)
+    return settings
+
+
+_T = TypeVar("_T")
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<where>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`")
+
+
+def convert(tree: object, kind: type[_T], file: str, text: str, prefix: str = "") -> _T:
+    """Check a tree against a type. Raises SettingsError with file, line, key and what would be right."""
+    try:
+        return msgspec.convert(tree, kind)
+    except msgspec.ValidationError as error:
+        match = _AT.match(str(error))
+        what, where = (match["what"], match["where"] or "$") if match else (str(error), "$")
+        key = ".".join(part for part in (prefix, where.removeprefix("$").removeprefix(".")) if part)
+        unknown = _UNKNOWN.search(what)
+        if unknown:
+            name = unknown["name"]
+            key = f"{key}.{name}" if key else name
+            known = _fields(kind, where)
+            close = difflib.get_close_matches(name, known, 1)
+            what = f"unknown key; {f'did you mean {close[0]!r}?' if close else 'known here: ' + ', '.join(known)}"
+        raise SettingsError(f"{file}:{line_of(text, key)}: {key or 'the file'}: {what}") from None
+
+
+def _fields(kind: type[object], where: str) -> list[str]:
+    """Return the keys known at a place of the tree."""
+    for part in re.findall(r"[A-Za-z_]\w*", where):
+        hints = get_type_hints(kind)
+        found = hints.get(part)
+        candidates = [found, *get_args(found)]
+        inner = [c for c in candidates if isinstance(c, type) and issubclass(c, msgspec.Struct)]
+        if not inner:
+            return []
+        kind = inner[0]
+    return [field.encode_name for field in msgspec.structs.fields(kind)]  # type: ignore[type-var]
+
+
+def line_of(text: str, key: str) -> int:
+    """Return the line (from 1) where a dotted key is set, or its table begins; 1 when it is nowhere."""
+    wanted = re.sub(r"\[[^\]]*\]", "", key).split(".")
+    best, best_length, table = 1, 0, list[str]()
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        header = re.match(r"\[\[?\s*([^\]]+?)\s*\]", stripped)
+        if header:
+            table = [part.strip(" \"'") for part in header[1].split(".")]
+            path = table
+        else:
+            assignment = re.match(r"([\w\"'. -]+?)\s*=", stripped)
+            if not assignment:
+                continue
+            path = table + [part.strip(" \"'") for part in assignment[1].split(".")]
+        if len(path) > best_length and path == wanted[: len(path)]:
+            best, best_length = number, len(path)
+    return best
+
+
+def _check_profile(profile: ProfileSettings, file: str, text: str) -> None:
+    for index, question in enumerate(profile.request):
+        key = f"profile.request[{index}].elements"
+        if not question.elements or not all(question.elements.values()):
+            raise SettingsError(f"{file}:{line_of(text, key)}: {key}: each namespace must name one element at least")
+        ages = [name for asked in question.elements.values() for name in asked if age_of(name) is not None]
+        if len(ages) > MAX_AGE_QUESTIONS:
+            raise SettingsError(
+                f"{file}:{line_of(text, key)}: {key}: at most {MAX_AGE_QUESTIONS} age_over_NN may be asked in one session"
+            )

@@ -1,0 +1,220 @@
+"""Wiring: from settings to open parts. The only place where drivers are loaded, by name, and only those named."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from mdoc_reader.app.settings import DriverSettings, Settings, SettingsError
+from mdoc_reader.engagement.ports import Camera, Decoder
+from mdoc_reader.mdoc.request import ItemsRequest, ReaderIdentity
+from mdoc_reader.outputs.ports import Display, Pins
+from mdoc_reader.policy.profile import Profile, Question
+from mdoc_reader.reader.keypool import KeyPool
+from mdoc_reader.reader.machine import Deadlines
+from mdoc_reader.reader.presentation import Equipment
+from mdoc_reader.transport.ble import BleLimits
+from mdoc_reader.transport.ports import BleRadio
+from mdoc_reader.trust import anchors
+from mdoc_reader.verification.certificate import SignerCache
+
+KINDS = ("camera", "decoder", "bluetooth", "pins", "display")
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A loaded driver module with its checked options."""
+
+    kind: str
+    name: str
+    module: ModuleType
+    options: object
+
+    @property
+    def disabled(self) -> bool:
+        """Whether this is the driver that does nothing."""
+        return self.name == "disabled"
+
+
+def places() -> Mapping[str, str]:
+    """Return what `{runtime}` and `{state}` stand for: systemd's directories, or folders of the user's."""
+    home = Path.home()
+    return {
+        "runtime": os.environ.get("RUNTIME_DIRECTORY", f"/tmp/mdoc-reader-{os.getuid()}"),  # noqa: S108 -- a fallback
+        "state": os.environ.get("STATE_DIRECTORY", str(home / ".local" / "state" / "mdoc-reader")),
+    }
+
+
+def expand(value: object, where: Mapping[str, str]) -> object:
+    """Replace the placeholders in every string of an option tree."""
+    if isinstance(value, str):
+        for name, path in where.items():
+            value = value.replace(f"{{{name}}}", path)
+        return value
+    if isinstance(value, dict):
+        return {key: expand(item, where) for key, item in value.items()}
+    if isinstance(value, list):
+        return [expand(item, where) for item in value]
+    return value
+
+
+def load_driver(kind: str, chosen: DriverSettings, *, product: bool, file: str) -> Driver:
+    """Load the driver a configuration names. Raises SettingsError."""
+    known = {point.name: point for point in entry_points(group=f"mdoc_reader.{kind}")}
+    point = known.get(chosen.driver)
+    if point is None:
+        raise SettingsError(f"{file}: {kind}.driver: no driver {chosen.driver!r}; there are {', '.join(sorted(known))}")
+    if product and point.name == "simulated":
+        # Said before anything of it is loaded.
+        raise SettingsError(_simulated(file, kind, point.name))
+    try:
+        module = point.load()
+    except ImportError as error:
+        raise SettingsError(
+            f"{file}: {kind}.driver: {chosen.driver!r} needs the Python package {error.name!r}, which is not installed"
+        ) from None
+    if product and module.SIMULATED:
+        raise SettingsError(_simulated(file, kind, point.name))
+    try:
+        options = msgspec.convert(expand(chosen.options, places()), module.Options)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{file}: {kind}.options ({chosen.driver}): {error}") from None
+    return Driver(kind, chosen.driver, module, options)
+
+
+def _simulated(file: str, kind: str, name: str) -> str:
+    return f"{file}: {kind}.driver: {name!r} is simulated; a product refuses it (reader.product = false allows it)"
+
+
+def load_drivers(settings: Settings, file: str) -> dict[str, Driver]:
+    """Load every driver that is named. Raises SettingsError."""
+    return {
+        kind: load_driver(kind, getattr(settings, kind), product=settings.reader.product, file=file) for kind in KINDS
+    }
+
+
+def profile_of(settings: Settings) -> Profile:
+    """Return the profile with its questions encoded."""
+    chosen = settings.profile
+    return Profile(
+        chosen.name,
+        tuple(Question.of(ItemsRequest(asked.doctype, asked.elements)) for asked in chosen.request),
+        chosen.age_over,
+        chosen.required,
+        chosen.max_rounds,
+    )
+
+
+def deadlines_of(settings: Settings) -> Deadlines:
+    """Return the machine's deadlines."""
+    given = settings.deadlines
+    return Deadlines(
+        connecting=given.connecting,
+        requesting=given.requesting,
+        consent=given.consent,
+        receiving=given.receiving,
+        verifying=given.verifying,
+        showing=given.showing,
+        closing=given.closing,
+        total=given.total,
+        max_rounds=settings.profile.max_rounds,
+    )
+
+
+def load_anchors(settings: Settings, file: str) -> tuple[anchors.TrustAnchors | None, tuple[anchors.Skipped, ...]]:
+    """Load the trust anchors; None when none are configured. Raises SettingsError for a path that is not there."""
+    if not settings.reader.trust_anchors:
+        return None, ()
+    paths = [Path(str(expand(path, places()))) for path in settings.reader.trust_anchors]
+    try:
+        return anchors.load(paths)
+    except OSError as error:
+        raise SettingsError(f"{file}: reader.trust_anchors: {error.filename}: {error.strerror}") from None
+
+
+def load_identity(settings: Settings, file: str) -> ReaderIdentity | None:
+    """Load the reader's key and certificates for reader authentication; None when not configured."""
+    key_path, chain_path = settings.reader.reader_key, settings.reader.reader_certificates
+    if key_path is None and chain_path is None:
+        return None
+    if key_path is None or chain_path is None:
+        raise SettingsError(f"{file}: reader.reader_key and reader.reader_certificates belong together")
+    try:
+        key = load_pem_private_key(Path(str(expand(key_path, places()))).read_bytes(), None)
+        chain = x509.load_pem_x509_certificates(Path(str(expand(chain_path, places()))).read_bytes())
+    except OSError as error:
+        raise SettingsError(f"{file}: reader.reader_key: {error.filename}: {error.strerror}") from None
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"{file}: reader.reader_key: not usable: {error}") from None
+    if not isinstance(key, (ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)):
+        raise SettingsError(f"{file}: reader.reader_key: a key for COSE signatures is needed")
+    if key.public_key() != chain[0].public_key():
+        raise SettingsError(f"{file}: reader.reader_certificates: the first certificate is not that of reader_key")
+    leaf_first = [certificate for certificate in chain if certificate.subject != certificate.issuer]
+    return ReaderIdentity(key, tuple(certificate.public_bytes(Encoding.DER) for certificate in leaf_first))
+
+
+def equipment_of(settings: Settings, file: str, radio: BleRadio) -> Equipment:
+    """Return what presentations share. Raises SettingsError."""
+    trusted, _ = load_anchors(settings, file)
+    cache = None if trusted is None else SignerCache(trusted)
+    return Equipment(
+        profile_of(settings),
+        radio,
+        KeyPool(),
+        lambda: cache,
+        lambda: datetime.now(UTC),
+        time.monotonic,
+        load_identity(settings, file),
+        settings.reader.prefer_server,
+        BleLimits(message_cap=settings.ble.message_cap),
+    )
+
+
+def camera_opener(driver: Driver) -> Callable[[], Camera]:
+    """Return what opens the camera, on its owner thread."""
+
+    def opener() -> Camera:
+        camera: Camera = driver.module.open_camera(driver.options)
+        return camera
+
+    return opener
+
+
+def open_decoder(driver: Driver) -> Decoder:
+    """Open the decoder."""
+    decoder: Decoder = driver.module.open_decoder(driver.options)
+    return decoder
+
+
+async def open_bluetooth(driver: Driver) -> BleRadio:
+    """Open the radio; it may become available later."""
+    radio: BleRadio = await driver.module.open_bluetooth(driver.options)
+    return radio
+
+
+def open_pins(driver: Driver) -> Pins:
+    """Open the pins. Raises OSError."""
+    pins: Pins = driver.module.open_pins(driver.options)
+    return pins
+
+
+def display_opener(driver: Driver) -> Callable[[], Display]:
+    """Return what opens the display, on its owner thread."""
+
+    def opener() -> Display:
+        display: Display = driver.module.open_display(driver.options)
+        return display
+
+    return opener

@@ -1,0 +1,234 @@
+"""The engine: feeds events to the state machine, carries out its actions, and owns what outlives a presentation.
+
+One queue, one loop, one machine. Sources post events from anywhere on the event loop; time becomes a Tick when the
+machine's next deadline passes. Observers are told of phases, signs and outcomes, and never of anything personal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mdoc_reader.mdoc import engagement
+from mdoc_reader.mdoc.engagement import DeviceEngagement
+from mdoc_reader.model.decision import Decision
+from mdoc_reader.model.reasons import Malformed, ReasonCode
+from mdoc_reader.model.sign import Sign
+from mdoc_reader.reader import events as ev
+from mdoc_reader.reader.machine import BUSY, Deadlines, Phase, State, step
+from mdoc_reader.reader.presentation import Equipment, Presentation
+
+log = logging.getLogger(__name__)
+
+_QUEUE = 256
+_OFFERED = 16
+
+
+class PanelPort(Protocol):
+    """What the engine needs of a panel: to say something, and to open on a granted decision."""
+
+    def signal(self, sign: Sign) -> None:
+        """Say it."""
+
+    def grant(self, decision: Decision) -> None:
+        """Open."""
+
+    @property
+    def last_light(self) -> float | None:
+        """When the lamps last changed, on the monotonic clock."""
+
+
+class Observer(Protocol):
+    """Told what happens, without personal data. Called on the event loop; must not block and must not raise."""
+
+    def on_phase(self, at: float, presentation: int, phase: Phase) -> None:
+        """A phase began."""
+
+    def on_concluded(self, record: PresentationRecord) -> None:
+        """A presentation was decided."""
+
+    def on_fault(self, at: float, part: str, *, raised: bool) -> None:
+        """A part failed or came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresentationRecord:
+    """What is kept of a presentation: numbers and reasons. Times in milliseconds of each phase, in order."""
+
+    presentation: int
+    at: float
+    decision: Decision
+    transport: str
+    phases: tuple[tuple[str, float], ...]
+    decided_to_light_ms: float | None
+
+
+@dataclass(slots=True)
+class Counters:
+    """Counts since the start."""
+
+    presentations: int = 0
+    reader_faults: int = 0
+    events_dropped: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+
+class Engine:
+    """The reader as a whole, once its parts are open."""
+
+    def __init__(
+        self, equipment: Equipment, panel: PanelPort, limits: Deadlines, observers: Sequence[Observer] = ()
+    ) -> None:
+        """Join the parts; `run` starts it."""
+        self._equipment = equipment
+        self._panel = panel
+        self._limits = limits
+        self._observers = tuple(observers)
+        self._events: asyncio.Queue[ev.Event] = asyncio.Queue(_QUEUE)
+        self._salt = secrets.token_bytes(16)
+        self._offered: dict[bytes, DeviceEngagement] = {}
+        self._presentation: Presentation | None = None
+        self._releasing: set[asyncio.Task[None]] = set()
+        self._phases: list[tuple[str, float]] = []
+        self._phase_began = 0.0
+        self.state = State()
+        self.counters = Counters()
+        self.idle = asyncio.Event()
+
+    def post(self, event: ev.Event) -> None:
+        """Queue an event. A full queue drops what sources say; a job of ours always fits, because jobs are few."""
+        try:
+            self._events.put_nowait(event)
+        except asyncio.QueueFull:
+            self.counters.events_dropped += 1
+
+    def offer_text(self, text: str, at: float) -> None:
+        """Take the text of a code seen by the camera at `at` (monotonic)."""
+        key = hashlib.sha256(self._salt + text.encode("utf-8", "replace")).digest()[:16]
+        if key in self._offered or key in self.state.seen:
+            return
+        try:
+            engaged = engagement.from_qr(text)
+        except Malformed as problem:
+            self.post(ev.EngagementUnreadable(at, key, problem.code))
+            return
+        self._remember(key, engaged)
+        self.post(ev.EngagementOffered(at, key))
+
+    def _remember(self, key: bytes, engaged: DeviceEngagement) -> None:
+        self._offered[key] = engaged
+        while len(self._offered) > _OFFERED:
+            self._offered.pop(next(iter(self._offered)))
+
+    def availability(self, part: str, *, available: bool) -> None:
+        """Take the news that a part without which nothing works is gone or back."""
+        at = self._equipment.monotonic()
+        self.post(ev.FaultCleared(at, part) if available else ev.FaultRaised(at, part))
+
+    async def run(self) -> None:
+        """Run until cancelled; leaves nothing of a presentation behind."""
+        self._panel.signal(Sign.FAULT if self.state.faults else Sign.READY)
+        self._phase_began = self._equipment.monotonic()
+        try:
+            while True:
+                if self.state.phase is Phase.IDLE and self._presentation is None:
+                    self.idle.set()
+                self._advance(await self._next_event())
+        finally:
+            self._release()
+            if self._releasing:
+                await asyncio.wait(self._releasing, timeout=5.0)
+
+    async def _next_event(self) -> ev.Event:
+        deadline = self.state.next_deadline()
+        monotonic = self._equipment.monotonic
+        if deadline is None:
+            return await self._events.get()
+        try:
+            async with asyncio.timeout(max(0.0, deadline - monotonic())):
+                return await self._events.get()
+        except TimeoutError:
+            return ev.Tick(monotonic())
+
+    def _advance(self, event: ev.Event) -> None:
+        before = self.state
+        self.state, actions = step(before, event, self._limits)
+        if before.phase is Phase.IDLE and self.state.phase is not Phase.IDLE:
+            self.idle.clear()
+            self._phase_began = event.at  # the scan's own time: what the person waited for begins there
+            self._phases.clear()
+        if self.state.phase is not before.phase:
+            self._note_phase(before.phase, event.at)
+        for action in actions:
+            self._act(action, event.at)
+        if isinstance(event, (ev.EngagementOffered, ev.EngagementUnreadable)):
+            self._offered.pop(event.key, None)
+        if isinstance(event, (ev.FaultRaised, ev.FaultCleared)) and before.faults != self.state.faults:
+            raised = isinstance(event, ev.FaultRaised)
+            log.warning("part %s %s", event.part, "failed" if raised else "is back")
+            for observer in self._observers:
+                observer.on_fault(event.at, event.part, raised=raised)
+
+    def _note_phase(self, left: Phase, at: float) -> None:
+        if left in BUSY:
+            self._phases.append((left.value, round((at - self._phase_began) * 1000, 3)))
+        self._phase_began = at
+        for observer in self._observers:
+            observer.on_phase(at, self.state.presentation, self.state.phase)
+
+    def _act(self, action: ev.Action, at: float) -> None:
+        match action:
+            case ev.Show(sign):
+                self._panel.signal(sign)
+            case ev.Grant(decision):
+                self._panel.grant(decision)
+            case ev.Accept(_, key):
+                engaged = self._offered.pop(key, None)
+                if engaged is not None:
+                    self._presentation = Presentation(engaged, self._equipment, self.post)
+            case ev.Start(job, kind):
+                if self._presentation is not None:
+                    self._presentation.start(job, kind)
+            case ev.Cancel(job):
+                if self._presentation is not None:
+                    self._presentation.cancel(job)
+            case ev.Conclude(number, decision):
+                self._conclude(number, decision, at)
+            case ev.Release():
+                self._release()
+
+    def _conclude(self, number: int, decision: Decision, at: float) -> None:
+        light = self._panel.last_light
+        record = PresentationRecord(
+            number,
+            at,
+            decision,
+            self._presentation.transport if self._presentation else "",
+            tuple(self._phases),
+            None if light is None else round((light - at) * 1000, 3),
+        )
+        counters = self.counters
+        counters.presentations += 1
+        counters.outcomes[decision.outcome] = counters.outcomes.get(decision.outcome, 0) + 1
+        counters.reader_faults += ev.ReaderCode.READER_FAULT in decision.reasons
+        log.info("presentation %d: %s (%s)", number, decision.outcome, _codes(decision.reasons))
+        for observer in self._observers:
+            observer.on_concluded(record)
+
+    def _release(self) -> None:
+        """Let the presentation go at once; what is left of its link is closed beside the next one's beginning."""
+        presentation, self._presentation = self._presentation, None
+        if presentation is not None:
+            task = asyncio.create_task(presentation.release(), name="release")
+            self._releasing.add(task)
+            task.add_done_callback(self._releasing.discard)
+        self._equipment.keys.refill()
+
+
+def _codes(reasons: Sequence[ReasonCode]) -> str:
+    return ", ".join(reasons)

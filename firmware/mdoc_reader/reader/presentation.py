@@ -1,0 +1,270 @@
+"""One presentation: everything that belongs to one person's minute in front of the reader, and nothing else.
+
+The state machine orders jobs; this runs them and reports back. Keys, session, link, response and verdicts live here and
+are dropped in `release`, whatever the way out. What Python can overwrite it overwrites; what it cannot, it lets go of.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mdoc_reader.mdoc import cbor, request, response, session, transcript
+from mdoc_reader.mdoc.engagement import DeviceEngagement
+from mdoc_reader.mdoc.keys import AgreementPrivateKey, encode_cose_key
+from mdoc_reader.model.decision import Decision, Outcome
+from mdoc_reader.model.reasons import Malformed, ReasonCode
+from mdoc_reader.model.verdict import ResponseVerdict
+from mdoc_reader.policy.conversation import Ask, proceed
+from mdoc_reader.policy.profile import Profile, Question
+from mdoc_reader.reader import events as ev
+from mdoc_reader.reader.events import Job, ReaderCode
+from mdoc_reader.reader.keypool import KeyPool
+from mdoc_reader.transport.ble import BleLimits, CentralServer, connect_to_peripheral, serve_for_central
+from mdoc_reader.transport.ports import BleRadio, Link, LinkCode, LinkError
+from mdoc_reader.verification.certificate import SignerCache
+from mdoc_reader.verification.document import Evidence
+from mdoc_reader.verification.verify import drop_unrequested, verify_response
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What presentations share: made once, ahead of time.
+
+    `prefer_server`: where a phone offers both Bluetooth modes, take mdoc central client mode (we serve), as the
+    standard recommends. `now` is the wall clock for validity, `monotonic` the machine's.
+    """
+
+    profile: Profile
+    radio: BleRadio
+    keys: KeyPool
+    signers: Callable[[], SignerCache | None]
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    identity: request.ReaderIdentity | None = None
+    prefer_server: bool = True
+    ble_limits: BleLimits = field(default_factory=BleLimits)
+
+    @property
+    def ages(self) -> tuple[int, ...]:
+        """The age questions of the profile."""
+        return () if self.profile.age_over is None else (self.profile.age_over,)
+
+
+class Ended(Exception):  # noqa: N818 -- how a job ended, not a defect
+    """A job cannot give its result."""
+
+    def __init__(self, outcome: Outcome, code: ReasonCode) -> None:
+        """Keep the outcome and the reason."""
+        self.outcome = outcome
+        self.code = code
+        super().__init__(outcome, code)
+
+
+class Presentation:
+    """The jobs of one presentation, and what they hold."""
+
+    def __init__(self, engagement: DeviceEngagement, equipment: Equipment, post: Callable[[ev.JobEvent], None]) -> None:
+        """Hold an engagement; nothing happens yet."""
+        self._engagement = engagement
+        self._equipment = equipment
+        self._post = post
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._private: AgreementPrivateKey | None = None
+        self._reader_key = b""
+        self._transcript = b""
+        self._cipher: session.SessionCipher | None = None
+        self._established = False
+        self._server: CentralServer | None = None
+        self._link: Link | None = None
+        self._question: Question | None = None
+        self._plaintext: bytes | None = None
+        self._peer_ended = False
+        self._last_status: session.Status | None = session.Status.TERMINATION
+        self._verdicts: list[ResponseVerdict] = []
+        self.transport = ""
+
+    def start(self, job: int, kind: Job) -> None:
+        """Run a job in its own task; it reports by events that carry its number."""
+        work = {
+            Job.PREPARE: self._prepare,
+            Job.CONNECT: self._connect,
+            Job.EXCHANGE: self._exchange,
+            Job.VERIFY: self._verify,
+            Job.CLOSE: self._close,
+        }[kind]
+        self._tasks[job] = asyncio.create_task(self._run(job, kind, work), name=f"presentation-{kind}")
+
+    def cancel(self, job: int) -> None:
+        """Stop a job."""
+        task = self._tasks.get(job)
+        if task is not None:
+            task.cancel()
+
+    async def _run(self, job: int, kind: Job, work: Callable[[int], Coroutine[None, None, None]]) -> None:
+        at = self._equipment.monotonic
+        try:
+            await work(job)
+        except Ended as ended:
+            self._post(ev.JobFailed(at(), job, ended.outcome, ended.code))
+        except LinkError as error:
+            log.info("link: %s", error)
+            outcome = Outcome.DECLINED if error.code is LinkCode.PEER_ENDED else Outcome.FAILED
+            self._post(ev.JobFailed(at(), job, outcome, error.code))
+        except Exception as error:  # noqa: BLE001 -- the presentation's boundary: whatever breaks costs this presentation
+            # The text of an unknown error could quote the phone: only its kind and place are told.
+            frames = error.__traceback__
+            while frames is not None and frames.tb_next is not None:
+                frames = frames.tb_next
+            place = f"{frames.tb_frame.f_code.co_qualname}:{frames.tb_lineno}" if frames else "?"
+            log.error("fault inside job %s: %s in %s", kind, type(error).__name__, place)  # noqa: TRY400 -- see above
+            self._post(ev.JobFailed(at(), job, Outcome.FAILED, ReaderCode.READER_FAULT))
+        finally:
+            self._tasks.pop(job, None)
+            if kind is Job.CLOSE:
+                self._post(ev.LinkClosed(at(), job))
+
+    async def _prepare(self, job: int) -> None:
+        """Choose the way, take a key of the phone's curve, derive the session, put the first question in place."""
+        gear, engaged = self._equipment, self._engagement
+        if engaged.ble is None:
+            raise Ended(Outcome.FAILED, LinkCode.NO_METHOD)
+        self._private = gear.keys.take(engaged.curve)
+        self._reader_key = encode_cose_key(self._private.public_key())
+        self._transcript = transcript.session_transcript(engaged.raw, self._reader_key)
+        try:
+            self._cipher = session.SessionCipher(self._private, engaged.e_device_key, self._transcript)
+        except Malformed as problem:  # a low-order point, say: no key can be agreed on
+            raise Ended(Outcome.FAILED, problem.code) from None
+        first = proceed(gear.profile, ())
+        if isinstance(first, Decision):
+            raise Ended(first.outcome, first.reasons[0])
+        self._question = first.question
+        self._post(ev.Prepared(gear.monotonic(), job))
+
+    async def _connect(self, job: int) -> None:
+        gear, ble = self._equipment, self._engagement.ble
+        if ble is None:
+            raise LinkError(LinkCode.NO_METHOD)
+        serve = ble.central_client and (gear.prefer_server or not ble.peripheral_server)
+        if serve and ble.central_uuid is not None:
+            ident = session.ble_ident(self._engagement.e_device_key_bytes)
+            self._server = await serve_for_central(gear.radio, ble.central_uuid, ident, limits=gear.ble_limits)
+            self._link = await self._server.accepted()
+        elif ble.peripheral_server and ble.peripheral_uuid is not None:
+            self._link = await connect_to_peripheral(
+                gear.radio, ble.peripheral_uuid, address=ble.address, limits=gear.ble_limits
+            )
+        else:
+            raise LinkError(LinkCode.NO_METHOD)
+        self.transport = self._link.name
+        self._post(ev.Connected(gear.monotonic(), job))
+
+    async def _exchange(self, job: int) -> None:
+        """Send the question, wait for the person and the phone, decrypt."""
+        gear = self._equipment
+        link, cipher, question = self._link, self._cipher, self._question
+        if link is None or cipher is None or question is None:
+            raise LinkError(LinkCode.CLOSED)
+        asked = request.build_device_request(
+            (question.encoded,),
+            self._transcript,
+            reader=gear.identity,
+            all_at_once=self._engagement.capabilities.reader_auth_all,
+        )
+        data = cipher.encrypt(asked)
+        message: session.SessionEstablishment | session.SessionData
+        message = (
+            session.SessionData(data) if self._established else session.SessionEstablishment(self._reader_key, data)
+        )
+        self._established = True
+
+        def began(_: int) -> None:
+            link.on_progress = None
+            self._post(ev.ResponseBegan(gear.monotonic(), job))
+
+        link.on_progress = began
+        await link.send(message.encode())
+        self._post(ev.RequestSent(gear.monotonic(), job))
+        self._plaintext = self._open(await link.receive(), cipher)
+        self._post(ev.ResponseArrived(gear.monotonic(), job))
+
+    def _open(self, received: bytes, cipher: session.SessionCipher) -> bytes:
+        limits = cbor.Limits(max_bytes=self._equipment.ble_limits.message_cap)
+        try:
+            answer = session.parse_session_data(received, limits)
+        except Malformed as problem:
+            log.info("session data: %s", problem)
+            self._last_status = session.Status.CBOR_DECODING_ERROR
+            raise Ended(Outcome.FAILED, ReaderCode.SESSION_MALFORMED) from None
+        self._peer_ended = answer.status is not None
+        if answer.data is None or answer.status in {10, 11}:
+            self._last_status = None
+            if answer.status == session.Status.TERMINATION:
+                raise Ended(Outcome.DECLINED, ReaderCode.PEER_TERMINATED)
+            raise Ended(Outcome.FAILED, ReaderCode.PEER_ERROR)
+        try:
+            return cipher.decrypt(answer.data)
+        except session.DecryptionFailed:
+            self._last_status = session.Status.SESSION_ENCRYPTION_ERROR
+            raise Ended(Outcome.FAILED, ReaderCode.DECRYPTION) from None
+
+    async def _verify(self, job: int) -> None:
+        gear, plaintext, question = self._equipment, self._plaintext, self._question
+        if plaintext is None or question is None:
+            raise Ended(Outcome.FAILED, ReaderCode.READER_FAULT)
+        self._plaintext = None
+        try:
+            answer = response.parse(plaintext)
+        except Malformed as problem:
+            log.info("response: %s", problem)
+            self._last_status = session.Status.CBOR_DECODING_ERROR
+            raise Ended(Outcome.FAILED, ReaderCode.RESPONSE_MALFORMED) from None
+        items = question.items
+        requested = {items.doctype: {name: frozenset(wanted) for name, wanted in items.elements.items()}}
+        evidence = Evidence(self._transcript, gear.now(), gear.signers(), self._private, requested, gear.ages)
+        self._verdicts.append(drop_unrequested(verify_response(answer, evidence), requested))
+        following = proceed(gear.profile, self._verdicts)
+        if isinstance(following, Ask):
+            if self._peer_ended:
+                raise Ended(Outcome.EMPTY, ReaderCode.PEER_TERMINATED)
+            self._question = following.question
+            self._post(ev.Judged(gear.monotonic(), job, None))
+        else:
+            self._post(ev.Judged(gear.monotonic(), job, following))
+
+    async def _close(self, _: int) -> None:
+        """Say how it ended, then close: status 20, or 10 or 11 for what we could not read, then State=02."""
+        link = self._link
+        if link is not None:
+            link.on_progress = None
+            if self._established and not self._peer_ended and self._last_status is not None:
+                try:
+                    async with asyncio.timeout(1.0):
+                        await link.send(session.SessionData(status=self._last_status).encode())
+                except (LinkError, TimeoutError):
+                    log.info("the phone was gone before the end could be told")
+            await link.close()
+        if self._server is not None:
+            await self._server.close()
+
+    async def release(self) -> None:
+        """Drop everything. Bounded; safe to call at any moment, and more than once."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=5.0)
+        if self._link is not None:
+            await self._link.close()
+        if self._server is not None:
+            await self._server.close()
+        self._link = self._server = self._cipher = self._private = None
+        self._plaintext = self._question = None
+        self._transcript = self._reader_key = b""
+        self._verdicts.clear()
