@@ -27,7 +27,7 @@ class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     """Base of every table: unknown keys are refused."""
 
 
-class ReaderSettings(Section):
+class ReaderSettings(Section, frozen=True):
     """The reader as a whole. `product = false` allows simulated drivers and must be said aloud."""
 
     name: Name = "mdoc reader"
@@ -38,7 +38,7 @@ class ReaderSettings(Section):
     prefer_server: bool = True
 
 
-class DeadlineSettings(Section):
+class DeadlineSettings(Section, frozen=True):
     """Seconds; see the machine's Deadlines. Shorter than the standard's minimum is named at the start."""
 
     connecting: Seconds = 30.0
@@ -51,33 +51,33 @@ class DeadlineSettings(Section):
     total: Seconds = 660.0
 
 
-class DriverSettings(Section):
+class DriverSettings(Section, frozen=True):
     """A driver by name, with options that the driver itself checks."""
 
     driver: Name
-    options: dict[str, object] = {}  # noqa: RUF012 -- msgspec copies it
+    options: dict[str, object] = {}
 
 
-class PanelSettings(Section):
+class PanelSettings(Section, frozen=True):
     """Lights, buzzer, relay and display."""
 
     relay_pulse: Annotated[float, msgspec.Meta(gt=0, le=60)] = 3.0
 
 
-class BleSettings(Section):
+class BleSettings(Section, frozen=True):
     """Bounds of the Bluetooth transport."""
 
     message_cap: Annotated[int, msgspec.Meta(ge=4096, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
 
 
-class RequestSettings(Section):
+class RequestSettings(Section, frozen=True):
     """One question: a document type, and the elements asked for with the intent to retain each."""
 
     doctype: Name
     elements: dict[str, dict[str, bool]]
 
 
-class ProfileSettings(Section):
+class ProfileSettings(Section, frozen=True):
     """What is asked and what answer means yes."""
 
     name: Name
@@ -90,7 +90,7 @@ class ProfileSettings(Section):
 _DISABLED = DriverSettings(driver="disabled")
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """The whole tree."""
 
     profile: ProfileSettings
@@ -149,7 +149,7 @@ def convert(tree: object, kind: type[_T], file: str, text: str, prefix: str = ""
         raise SettingsError(f"{file}:{line_of(text, key)}: {key or 'the file'}: {what}") from None
 
 
-def _fields(kind: type[object], where: str) -> list[str]:
+def _fields(kind: type, where: str) -> list[str]:
     """Return the keys known at a place of the tree."""
     for part in re.findall(r"[A-Za-z_]\w*", where):
         hints = get_type_hints(kind)
@@ -159,7 +159,7 @@ def _fields(kind: type[object], where: str) -> list[str]:
         if not inner:
             return []
         kind = inner[0]
-    return [field.encode_name for field in msgspec.structs.fields(kind)]  # type: ignore[type-var]
+    return [field.encode_name for field in msgspec.structs.fields(kind)]
 
 
 def line_of(text: str, key: str) -> int:
@@ -189,6 +189,5 @@ def _check_profile(profile: ProfileSettings, file: str, text: str) -> None:
             raise SettingsError(f"{file}:{line_of(text, key)}: {key}: each namespace must name one element at least")
         ages = [name for asked in question.elements.values() for name in asked if age_of(name) is not None]
         if len(ages) > MAX_AGE_QUESTIONS:
-            raise SettingsError(
-                f"{file}:{line_of(text, key)}: {key}: at most {MAX_AGE_QUESTIONS} age_over_NN may be asked in one session"
-            )
+            where = f"{file}:{line_of(text, key)}: {key}"
+            raise SettingsError(f"{where}: at most {MAX_AGE_QUESTIONS} age_over_NN may be asked in one session")

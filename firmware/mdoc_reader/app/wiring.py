@@ -56,6 +56,11 @@ def places() -> Mapping[str, str]:
     }
 
 
+def make_runtime_folder() -> None:
+    """Make the runtime folder where systemd has not. Raises OSError."""
+    Path(places()["runtime"]).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def expand(value: object, where: Mapping[str, str]) -> object:
     """Replace the placeholders in every string of an option tree."""
     if isinstance(value, str):

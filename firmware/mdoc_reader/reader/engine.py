@@ -22,6 +22,7 @@ from mdoc_reader.model.sign import Sign
 from mdoc_reader.reader import events as ev
 from mdoc_reader.reader.machine import BUSY, Deadlines, Phase, State, step
 from mdoc_reader.reader.presentation import Equipment, Presentation
+from mdoc_reader.transport.ports import BleRadio
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,11 @@ class Engine:
         self.state = State()
         self.counters = Counters()
         self.idle = asyncio.Event()
+
+    @property
+    def radio(self) -> BleRadio:
+        """The Bluetooth adapter presentations use."""
+        return self._equipment.radio
 
     def post(self, event: ev.Event) -> None:
         """Queue an event. A full queue drops what sources say; a job of ours always fits, because jobs are few."""

@@ -1,0 +1,140 @@
+"""The daemon: opens the parts a configuration names, runs the engine, and closes everything on any way out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from typing import TextIO
+
+from mdoc_reader.app import wiring
+from mdoc_reader.app.settings import Settings
+from mdoc_reader.engagement.scanner import Scanner
+from mdoc_reader.model.sign import Sign
+from mdoc_reader.outputs.panel import Panel
+from mdoc_reader.reader.engine import Engine, Observer, PresentationRecord
+from mdoc_reader.reader.machine import Phase
+
+log = logging.getLogger(__name__)
+
+
+class EventStream:
+    """Writes what happens as JSON lines: phases, outcomes and faults; nothing personal. An `Observer`.
+
+    A reader that is not read from stops writing: the door matters more than its diary.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        """Write to an open text stream."""
+        self._stream: TextIO | None = stream
+
+    def write(self, event: str, **values: object) -> None:
+        """Write one line."""
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(json.dumps({"event": event, **values}) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._stream = None
+
+    def on_phase(self, at: float, presentation: int, phase: Phase) -> None:
+        """Tell of a phase."""
+        self.write("phase", at=at, presentation=presentation, phase=phase.value)
+
+    def on_concluded(self, record: PresentationRecord) -> None:
+        """Tell how a presentation ended."""
+        self.write(
+            "concluded",
+            at=record.at,
+            presentation=record.presentation,
+            outcome=record.decision.outcome.value,
+            reasons=[str(reason) for reason in record.decision.reasons],
+            transport=record.transport,
+            phases=[[name, milliseconds] for name, milliseconds in record.phases],
+            decided_to_light_ms=record.decided_to_light_ms,
+        )
+
+    def on_fault(self, at: float, part: str, *, raised: bool) -> None:
+        """Tell of a part that failed or came back."""
+        self.write("fault", at=at, part=part, raised=raised)
+
+
+def notify_service(message: str) -> None:
+    """Tell systemd how we are (sd_notify protocol), when it asked to be told."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.connect("\0" + address[1:] if address.startswith("@") else address)
+            channel.send(message.encode())
+    except OSError as error:
+        log.warning("the service manager could not be told: %s", error.strerror)
+
+
+async def run(settings: Settings, file: str, events: EventStream | None = None) -> None:
+    """Run the reader until SIGTERM or SIGINT. Raises SettingsError before anything is opened."""
+    drivers = wiring.load_drivers(settings, file)
+    _, skipped = wiring.load_anchors(settings, file)
+    for item in skipped:
+        log.warning("trust anchor %s skipped: %s", item.source, item.code)
+    limits = wiring.deadlines_of(settings)
+    for name in limits.unconforming():
+        log.warning("deadlines.%s is shorter than ISO 18013-5 asks for: this profile is non-conforming by choice", name)
+    wiring.make_runtime_folder()
+    radio = await wiring.open_bluetooth(drivers["bluetooth"])
+    try:
+        equipment = wiring.equipment_of(settings, file, radio)
+        pins = wiring.open_pins(drivers["pins"])
+        with Panel(pins, wiring.display_opener(drivers["display"]), relay_pulse_s=settings.panel.relay_pulse) as panel:
+            engine = Engine(equipment, panel, limits, _observers(events))
+            await _serve(engine, drivers, panel, events)
+    finally:
+        await radio.close()
+
+
+def _observers(events: EventStream | None) -> Sequence[Observer]:
+    return () if events is None else (events,)
+
+
+async def _serve(engine: Engine, drivers: dict[str, wiring.Driver], panel: Panel, events: EventStream | None) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    radio = engine.radio
+    scanner: Scanner | None = None
+    if not radio.available:
+        engine.availability("bluetooth", available=False)
+    radio.on_availability(lambda available: engine.availability("bluetooth", available=available))
+    running = asyncio.create_task(engine.run(), name="engine")
+    try:
+        if not drivers["camera"].disabled:
+            scanner = Scanner(
+                wiring.camera_opener(drivers["camera"]),
+                wiring.open_decoder(drivers["decoder"]),
+                engine.offer_text,
+                lambda available: engine.availability("camera", available=available),
+            )
+            scanner.start(loop)
+        notify_service("READY=1")
+        if events is not None:
+            events.write("ready", at=loop.time())
+        log.info("ready")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if running.done():
+            running.result()  # a defect of the engine itself: let it be seen, and the service manager start anew
+    finally:
+        notify_service("STOPPING=1")
+        if scanner is not None:
+            await scanner.close()
+        running.cancel()
+        await asyncio.wait({running}, timeout=10.0)
+        panel.signal(Sign.FAULT)

@@ -1,0 +1,308 @@
+"""The state machine under every order of events: no stuck state, no door without a decision, an end to everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mdoc_reader.model.decision import Decision, Outcome
+from mdoc_reader.model.reasons import MalformedCode
+from mdoc_reader.model.sign import Sign
+from mdoc_reader.policy.profile import PolicyCode
+from mdoc_reader.reader import events as ev
+from mdoc_reader.reader.events import Job, ReaderCode
+from mdoc_reader.reader.machine import BUSY, TRANSITIONS, Deadlines, Phase, State, step
+
+LIMITS = Deadlines(
+    engaged=1, connecting=2, requesting=2, consent=3, receiving=3, verifying=1, showing=2, closing=1, total=9
+)
+YES = Decision(Outcome.GRANTED, (PolicyCode.RULE_MET,))
+NO = Decision(Outcome.REFUSED, (PolicyCode.UNDER_AGE,))
+
+
+@dataclass
+class Bench:
+    """A world around the machine: keeps time, and remembers what was ordered."""
+
+    state: State = field(default_factory=State)
+    now: float = 0.0
+    actions: list[ev.Action] = field(default_factory=list)
+    door_opened: int = 0
+
+    def send(self, event: ev.Event) -> tuple[ev.Action, ...]:
+        before = self.state
+        self.state, actions = step(before, event, LIMITS)
+        if self.state.phase is not before.phase:
+            assert self.state.phase in TRANSITIONS[before.phase], (before.phase, event, self.state.phase)
+        for action in actions:
+            if isinstance(action, ev.Grant):
+                assert action.decision.granted
+                assert self.state.phase is Phase.SHOWING
+                self.door_opened += 1
+        self.actions += actions
+        return actions
+
+    def tick(self, seconds: float) -> tuple[ev.Action, ...]:
+        self.now += seconds
+        return self.send(ev.Tick(self.now))
+
+    def started(self, kind: Job) -> int:
+        return next(a.job for a in reversed(self.actions) if isinstance(a, ev.Start) and a.kind is kind)
+
+    def to_verifying(self, key: bytes = b"k") -> None:
+        self.send(ev.EngagementOffered(self.now, key))
+        self.send(ev.Prepared(self.now, self.started(Job.PREPARE)))
+        self.send(ev.Connected(self.now, self.started(Job.CONNECT)))
+        job = self.started(Job.EXCHANGE)
+        self.send(ev.RequestSent(self.now, job))
+        self.send(ev.ResponseBegan(self.now, job))
+        self.send(ev.ResponseArrived(self.now, job))
+
+    def signs(self) -> list[Sign]:
+        return [action.sign for action in self.actions if isinstance(action, ev.Show)]
+
+
+def test_a_good_presentation_from_idle_to_idle() -> None:
+    bench = Bench()
+    bench.to_verifying()
+    bench.send(ev.Judged(bench.now, bench.started(Job.VERIFY), YES))
+    assert bench.state.phase is Phase.SHOWING
+    assert bench.door_opened == 1
+    assert bench.signs() == [
+        Sign.CONNECTING,
+        Sign.APPROVE,
+        Sign.HOLD_STILL,
+        Sign.CHECKING,
+        Sign.GRANTED,
+    ]
+    bench.send(ev.LinkClosed(bench.now, bench.started(Job.CLOSE)))
+    assert bench.state.phase is Phase.SHOWING, "the display's time is not over"
+    bench.tick(2.0)
+    assert bench.state.phase is Phase.IDLE
+    assert bench.signs()[-1] is Sign.READY
+    assert bench.state.next_deadline() is None
+
+
+def test_idle_waits_for_the_link_but_not_for_ever() -> None:
+    bench = Bench()
+    bench.to_verifying()
+    bench.send(ev.Judged(bench.now, bench.started(Job.VERIFY), NO))
+    assert bench.door_opened == 0
+    closing = bench.started(Job.CLOSE)
+    actions = bench.tick(1.0)
+    assert actions == (ev.Cancel(closing),), "closing is bounded"
+    bench.tick(1.0)
+    assert bench.state.phase is Phase.IDLE
+
+
+def test_the_decision_acts_before_anything_else() -> None:
+    bench = Bench()
+    bench.to_verifying()
+    actions = bench.send(ev.Judged(bench.now, bench.started(Job.VERIFY), YES))
+    assert isinstance(actions[0], ev.Grant)
+    assert actions[1] == ev.Show(Sign.GRANTED)
+
+
+def test_one_more_request_and_the_bound_on_rounds() -> None:
+    bench = Bench()
+    bench.to_verifying()
+    for _ in range(LIMITS.max_rounds - 1):
+        bench.send(ev.Judged(bench.now, bench.started(Job.VERIFY), None))
+        assert bench.state.phase is Phase.REQUESTING
+        job = bench.started(Job.EXCHANGE)
+        bench.send(ev.RequestSent(bench.now, job))
+        bench.send(ev.ResponseArrived(bench.now, job))
+    bench.send(ev.Judged(bench.now, bench.started(Job.VERIFY), None))
+    assert bench.state.phase is Phase.SHOWING
+    assert bench.state.decision == Decision(Outcome.FAILED, (PolicyCode.TOO_MANY_ROUNDS,))
+
+
+def test_each_phase_has_its_own_deadline_and_reason() -> None:
+    ways = {
+        ReaderCode.TIMEOUT_PREPARING: 0,
+        ReaderCode.TIMEOUT_CONNECTING: 1,
+        ReaderCode.TIMEOUT_REQUESTING: 2,
+        ReaderCode.TIMEOUT_CONSENT: 3,
+        ReaderCode.TIMEOUT_RECEIVING: 4,
+        ReaderCode.TIMEOUT_VERIFYING: 5,
+    }
+    for code, steps in ways.items():
+        bench = Bench()
+        bench.send(ev.EngagementOffered(0.0, b"k"))
+        moves = [
+            lambda b=bench: b.send(ev.Prepared(b.now, b.started(Job.PREPARE))),
+            lambda b=bench: b.send(ev.Connected(b.now, b.started(Job.CONNECT))),
+            lambda b=bench: b.send(ev.RequestSent(b.now, b.started(Job.EXCHANGE))),
+            lambda b=bench: b.send(ev.ResponseBegan(b.now, b.started(Job.EXCHANGE))),
+            lambda b=bench: b.send(ev.ResponseArrived(b.now, b.started(Job.EXCHANGE))),
+        ]
+        for move in moves[:steps]:
+            move()
+        deadline = bench.state.next_deadline()
+        assert deadline is not None
+        bench.tick(deadline - bench.now - 0.001)
+        assert bench.state.phase in BUSY
+        bench.tick(0.002)
+        assert bench.state.decision == Decision(Outcome.TIMED_OUT, (code,))
+
+
+def test_the_whole_presentation_has_a_deadline() -> None:
+    bench = Bench()
+    bench.send(ev.EngagementOffered(0.0, b"k"))
+    bench.send(ev.Prepared(0.5, bench.started(Job.PREPARE)))
+    bench.send(ev.Connected(2.0, bench.started(Job.CONNECT)))
+    bench.send(ev.RequestSent(3.5, bench.started(Job.EXCHANGE)))
+    bench.send(ev.ResponseBegan(6.2, bench.started(Job.EXCHANGE)))
+    bench.send(ev.Tick(9.0))
+    assert bench.state.decision == Decision(Outcome.TIMED_OUT, (ReaderCode.TIMEOUT_TOTAL,))
+
+
+def test_the_same_engagement_starts_nothing_twice() -> None:
+    bench = Bench()
+    bench.send(ev.EngagementUnreadable(0.0, b"x", MalformedCode.NOT_AN_MDOC))
+    assert bench.state.decision == Decision(Outcome.NOT_AN_MDOC, (MalformedCode.NOT_AN_MDOC,))
+    bench.tick(3.0)
+    assert bench.state.phase is Phase.IDLE
+    assert bench.send(ev.EngagementUnreadable(3.0, b"x", MalformedCode.NOT_AN_MDOC)) == ()
+    assert bench.send(ev.EngagementOffered(3.0, b"x")) == ()
+    assert bench.state.phase is Phase.IDLE
+    bench.send(ev.EngagementOffered(3.0, b"y"))
+    assert bench.state.phase is Phase.ENGAGED
+
+
+def test_others_are_ignored_and_counted_while_one_is_served() -> None:
+    bench = Bench()
+    bench.send(ev.EngagementOffered(0.0, b"first"))
+    bench.send(ev.EngagementOffered(0.1, b"second"))
+    bench.send(ev.EngagementOffered(0.2, b"first"))
+    assert bench.state.ignored == 1
+    assert bench.state.presentation == 1
+
+
+def test_stale_words_of_cancelled_jobs_change_nothing() -> None:
+    bench = Bench()
+    bench.send(ev.EngagementOffered(0.0, b"k"))
+    stale = bench.started(Job.PREPARE)
+    bench.send(ev.Cancelled(0.1))
+    assert bench.state.decision == Decision(Outcome.CANCELLED, (ReaderCode.CANCELLED,))
+    before = bench.state
+    bench.send(ev.Prepared(0.2, stale))
+    bench.send(ev.Judged(0.2, stale, YES))
+    bench.send(ev.Judged(0.2, bench.started(Job.CLOSE), YES))
+    assert bench.state == before
+    assert bench.door_opened == 0
+
+
+def test_faults_and_maintenance() -> None:
+    bench = Bench()
+    bench.send(ev.FaultRaised(0.0, "bluetooth"))
+    assert bench.state.phase is Phase.FAULT
+    bench.send(ev.EngagementOffered(0.0, b"k"))
+    assert bench.state.phase is Phase.FAULT
+    bench.send(ev.FaultRaised(0.0, "camera"))
+    bench.send(ev.FaultCleared(0.0, "bluetooth"))
+    assert bench.state.phase is Phase.FAULT
+    bench.send(ev.FaultCleared(0.0, "camera"))
+    assert bench.state.phase is Phase.IDLE
+    bench.send(ev.EngagementOffered(0.0, b"k"))
+    bench.send(ev.MaintenanceChanged(0.0, on=True))
+    assert bench.state.phase is Phase.ENGAGED, "who is being served is served"
+    bench.send(ev.Cancelled(0.0))
+    bench.send(ev.LinkClosed(0.0, bench.started(Job.CLOSE)))
+    bench.tick(3.0)
+    assert bench.state.phase is Phase.MAINTENANCE
+    bench.send(ev.MaintenanceChanged(3.0, on=False))
+    assert bench.state.phase is Phase.IDLE
+
+
+def test_short_deadlines_are_named() -> None:
+    assert Deadlines().unconforming() == ()
+    assert LIMITS.unconforming() == ("connecting", "consent", "receiving", "total")
+
+
+KEYS = st.binary(min_size=1, max_size=1)
+JOBS = st.one_of(st.none(), st.integers(0, 12))
+DECISIONS = st.one_of(
+    st.none(), st.sampled_from(Outcome).map(lambda outcome: Decision(outcome, (PolicyCode.RULE_MET,)))
+)
+JOB_EVENTS = (ev.Prepared, ev.Connected, ev.RequestSent, ev.ResponseBegan, ev.ResponseArrived, ev.LinkClosed)
+
+
+@st.composite
+def happenings(draw: st.DrawFn) -> tuple[object, ...]:
+    kind = draw(st.sampled_from(["job"] * 6 + ["judged", "failed", "tick", "engaged", "unreadable", "other"]))
+    return (kind, draw(st.integers(0, 5)), draw(KEYS), draw(JOBS), draw(DECISIONS), draw(st.floats(0, 4)))
+
+
+def event_of(bench: Bench, happening: tuple[object, ...]) -> ev.Event:
+    kind, choice, key, job, decision, delay = happening
+    assert isinstance(choice, int)
+    assert isinstance(key, bytes)
+    assert isinstance(delay, float)
+    assert decision is None or isinstance(decision, Decision)
+    bench.now += delay if kind == "tick" else 0.0
+    # Mostly the job now running, sometimes any other.
+    number = job if isinstance(job, int) else bench.state.job or bench.state.closing_job
+    match kind:
+        case "job":
+            return JOB_EVENTS[choice](bench.now, number)
+        case "judged":
+            return ev.Judged(bench.now, number, decision)
+        case "failed":
+            return ev.JobFailed(bench.now, number, Outcome.FAILED, ReaderCode.READER_FAULT)
+        case "engaged":
+            return ev.EngagementOffered(bench.now, key)
+        case "unreadable":
+            return ev.EngagementUnreadable(bench.now, key, MalformedCode.NOT_AN_MDOC)
+        case "other":
+            return (
+                ev.Cancelled(bench.now),
+                ev.FaultRaised(bench.now, "bluetooth"),
+                ev.FaultCleared(bench.now, "bluetooth"),
+                ev.MaintenanceChanged(bench.now, on=True),
+                ev.MaintenanceChanged(bench.now, on=False),
+                ev.Tick(bench.now),
+            )[choice]
+        case _:
+            return ev.Tick(bench.now)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.lists(happenings(), max_size=60))
+def test_any_order_of_events(story: list[tuple[object, ...]]) -> None:
+    bench = Bench()
+    for happening in story:
+        opened, before = bench.door_opened, bench.state
+        event = event_of(bench, happening)
+        bench.send(event)
+        state = bench.state
+        if bench.door_opened > opened:
+            assert isinstance(event, ev.Judged)
+            assert before.phase is Phase.VERIFYING
+            assert event.decision is not None
+            assert event.decision.granted
+        if state.phase in BUSY:
+            assert state.phase_deadline is not None
+            assert state.total_deadline is not None
+        assert (state.decision is not None) == (state.phase is Phase.SHOWING)
+        assert state.closing_job == 0 or state.phase is Phase.SHOWING
+    concluded = sum(isinstance(action, ev.Conclude) for action in bench.actions)
+    assert concluded == bench.state.presentation - (bench.state.phase in BUSY)
+    # Time alone ends everything.
+    for _ in range(4):
+        bench.tick(LIMITS.total + 1)
+    assert bench.state.phase in {Phase.IDLE, Phase.FAULT, Phase.MAINTENANCE}
+    assert bench.state.next_deadline() is None
+    accepted = sum(isinstance(action, ev.Accept) for action in bench.actions)
+    released = sum(isinstance(action, ev.Release) for action in bench.actions)
+    concluded = sum(isinstance(action, ev.Conclude) for action in bench.actions)
+    assert accepted == released == concluded == bench.state.presentation
+    # Every job that was started on a link was cancelled or superseded by the closing of it.
+    assert len(bench.state.seen) <= 64
+
+
+def test_the_state_is_a_value() -> None:
+    assert hash(State()) == hash(State())
+    assert all(f.name for f in fields(State))
