@@ -19,11 +19,13 @@ from bumble import att, gatt, hci
 from bumble.device import Connection, Device, DeviceConfiguration, Peer
 from bumble.gatt_client import CharacteristicProxy
 from bumble.host import Host
+from bumble.transport import open_transport
+from bumble.transport.common import Transport
 
 from mdoc_reader.drivers.bumble_client import connect_to
 from mdoc_reader.drivers.bumble_server import install
 from mdoc_reader.drivers.bumble_wire import advertised_uuids, bumble_uuid, command, use_fresh_address
-from mdoc_reader.lab.air import Air
+from mdoc_reader.lab.air import Air, AirController
 from mdoc_reader.lab.phone_channel import PhoneChannel, PhoneGone, WrongIdent, mdoc_uuid
 
 _START = b"\x01"
@@ -74,9 +76,22 @@ class PhoneRadio:
 
     def __init__(self, air: Air, name: str = "phone") -> None:
         """Put a phone on the air; `open` switches its Bluetooth on."""
-        self._controller = air.controller(name)
+        controller = air.controller(name)
+        self._controller: AirController | None = controller
+        self._transport: Transport | None = None
         configuration = DeviceConfiguration(name=name, address=hci.Address.generate_static_address())
-        self._device = Device(config=configuration, host=Host(self._controller, self._controller))
+        self._device = Device(config=configuration, host=Host(controller, controller))
+
+    @classmethod
+    async def on_controller(cls, transport: str, name: str = "phone") -> Self:
+        """Make a phone on a real controller, by Bumble's transport name. OSError when it cannot be opened."""
+        opened = await open_transport(transport)
+        phone = cls.__new__(cls)
+        phone._controller = None
+        phone._transport = opened
+        configuration = DeviceConfiguration(name=name, address=hci.Address.generate_static_address())
+        phone._device = Device.from_config_with_hci(configuration, opened.source, opened.sink)
+        return phone
 
     async def open(self) -> None:
         """Switch Bluetooth on."""
@@ -84,7 +99,10 @@ class PhoneRadio:
 
     async def close(self) -> None:
         """Leave the air."""
-        self._controller.leave()
+        if self._controller is not None:
+            self._controller.leave()
+        if self._transport is not None:
+            await self._transport.close()
         self._device.host.emit("flush")
         await asyncio.sleep(0)
 

@@ -1,0 +1,40 @@
+"""No pins: for a reader that answers by other means than lamps and a relay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from mdoc_reader.outputs.ports import Blink, Colour, Note, Pins
+
+SIMULATED = False
+
+
+class Options(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Nothing to set."""
+
+
+class _NoPins:
+    healthy = True
+
+    def light(self, colour: Colour, blink: Blink | None) -> None:
+        """Do nothing."""
+
+    def tone(self, notes: Sequence[Note]) -> None:
+        """Do nothing."""
+
+    def energise_relay(self, seconds: float) -> None:
+        """Do nothing."""
+
+    def rest(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def open_pins(options: Options) -> Pins:
+    """Return pins that do nothing."""
+    del options
+    return _NoPins()

@@ -1,0 +1,81 @@
+"""A 128 x 64 OLED on I2C with an SSD1306 or SH1106 controller, through luma.oled.
+
+Never tried on hardware by this project's tests: they read what would go over the bus.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Annotated, Any, Literal
+
+import luma.core.error
+import msgspec
+from luma.core.interface.serial import i2c
+from luma.oled.device import sh1106, ssd1306
+
+from mdoc_reader.drivers.draw import draw_screen
+from mdoc_reader.outputs.ports import Display, Screen
+
+SIMULATED = False
+
+_NOP = 0xE3  # SSD1306 data sheet, section 10.1.19: does nothing, so it asks whether anybody is there
+_FAULTS = (OSError, luma.core.error.Error)
+
+
+class Options(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Bus, address and mounting; `rotate` counts quarter turns and keeps the long side level (0 or 2)."""
+
+    port: Annotated[int, msgspec.Meta(ge=0, le=63)] = 1
+    address: Annotated[int, msgspec.Meta(ge=0x08, le=0x77)] = 0x3C
+    driver: Literal["ssd1306", "sh1106"] = "ssd1306"
+    rotate: Literal[0, 2] = 0
+    contrast: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0xCF
+
+
+class OledDisplay:
+    """A display by luma. Used by one thread.
+
+    Args:
+        serial: luma's serial interface, released with the display.
+        options: which controller, and how it is mounted.
+    """
+
+    def __init__(self, serial: Any, options: Options) -> None:
+        """Start the display, blank. OSError when it does not answer."""
+        self._serial = serial
+        kind = {"ssd1306": ssd1306, "sh1106": sh1106}[options.driver]
+        try:
+            # luma keeps every device it ever made until the process ends, so make none while nobody answers.
+            serial.command(_NOP)
+            self._device = kind(serial, width=128, height=64, rotate=options.rotate)
+            self._device.contrast(options.contrast)
+        except _FAULTS as error:
+            with suppress(*_FAULTS):
+                serial.cleanup()
+            raise OSError(f"the display does not answer: {error}") from error
+
+    def show(self, screen: Screen) -> None:
+        """Draw a screen. OSError when the device is gone."""
+        try:
+            self._device.display(draw_screen(screen))
+        except _FAULTS as error:
+            raise OSError(f"the display is gone: {error}") from error
+
+    def close(self) -> None:
+        """Blank and release the display."""
+        try:
+            with suppress(*_FAULTS):
+                self._device.hide()
+                self._device.clear()
+        finally:
+            with suppress(*_FAULTS):
+                self._serial.cleanup()
+
+
+def open_display(options: Options) -> Display:
+    """Open the display. OSError when the bus or the display is not there."""
+    try:
+        serial = i2c(port=options.port, address=options.address)
+    except _FAULTS as error:
+        raise OSError(f"the I2C bus {options.port} cannot be opened: {error}") from error
+    return OledDisplay(serial, options)

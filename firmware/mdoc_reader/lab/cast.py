@@ -1,0 +1,104 @@
+"""The demo's cast: who comes to the door, how their phone behaves, and what the reader ought to make of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mdoc_reader.lab.phone_app import Manner, Mode
+from mdoc_reader.model.decision import Outcome
+
+HONEST = Manner()
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One visit.
+
+    Args:
+        name: for `--only`.
+        title: one line for people.
+        situation: the lab's name for the wallet, or None for somebody without one.
+        mode: the Bluetooth roles the phone offers.
+        condition: how the camera sees it, by the name of a distortion.
+        outcome: what must come out.
+        reason: the reason that must be among those given.
+        opens: whether the relay must have been energised.
+        qr_text: shown instead of an engagement.
+    """
+
+    name: str
+    title: str
+    situation: str | None
+    mode: Mode
+    condition: str
+    outcome: Outcome
+    reason: str
+    opens: bool = False
+    manner: Manner = HONEST
+    qr_text: str | None = None
+
+
+CAST = (
+    Act("adult", "adult with an mDL", "adult", Mode.BOTH, "clean", Outcome.GRANTED, "rule_met", opens=True),
+    Act(
+        "adult_mac",
+        "adult, phone is server, MAC",
+        "adult_mac",
+        Mode.PERIPHERAL,
+        "rot30+yaw25",
+        Outcome.GRANTED,
+        "rule_met",
+        opens=True,
+    ),
+    Act("minor", "sixteen years old", "minor", Mode.CENTRAL, "blur1.2", Outcome.REFUSED, "under_age"),
+    Act(
+        "altered_portrait",
+        "portrait replaced",
+        "altered_portrait",
+        Mode.PERIPHERAL,
+        "noise20",
+        Outcome.INVALID,
+        "digest_mismatch",
+    ),
+    Act(
+        "unknown_issuer",
+        "issuer nobody knows",
+        "unknown_issuer",
+        Mode.CENTRAL,
+        "dark-mode",
+        Outcome.INVALID,
+        "issuer_unknown",
+    ),
+    Act("expired", "expired document", "expired", Mode.PERIPHERAL, "lowlight", Outcome.INVALID, "expired"),
+    Act(
+        "wrong_device_key",
+        "copied to another phone",
+        "wrong_device_key",
+        Mode.CENTRAL,
+        "moire",
+        Outcome.INVALID,
+        "device_signature_invalid",
+    ),
+    Act("declined", "the person says no", "declined", Mode.PERIPHERAL, "nobord", Outcome.DECLINED, "declined"),
+    Act(
+        "silent",
+        "falls silent half-way",
+        "adult",
+        Mode.CENTRAL,
+        "motion5",
+        Outcome.TIMED_OUT,
+        "timeout_receiving",
+        manner=Manner(falls_silent=True),
+    ),
+    Act("garbage", "sends garbage", "garbage", Mode.PERIPHERAL, "glare2", Outcome.FAILED, "response_malformed"),
+    Act(
+        "not_an_mdoc",
+        "a boarding pass",
+        None,
+        Mode.CENTRAL,
+        "clean",
+        Outcome.NOT_AN_MDOC,
+        "not_an_mdoc",
+        qr_text="M1MUSTER/ERIKA        EABC123 FRAJFKXX 0400 123Y012A0001 100",
+    ),
+)

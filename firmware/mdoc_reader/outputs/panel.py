@@ -1,0 +1,163 @@
+"""The panel: one place that turns a sign into light, sound and a screen, and a granted decision into an open door.
+
+Lamps come first and on the caller's own thread, because a pin is written in microseconds and the person is waiting; the
+display is slow and may be broken, so it has an owner thread and never holds up a lamp or the relay.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
+
+from mdoc_reader.model.decision import Decision
+from mdoc_reader.model.sign import Sign
+from mdoc_reader.outputs.display_owner import DisplayOwner
+from mdoc_reader.outputs.ports import Colour, Display, Pins
+from mdoc_reader.outputs.signals import BLANK, Signal, signals
+
+HealthCallback = Callable[[str, bool], None]
+"""Called with the part (`pins` or `display`) and whether it works now; possibly from the display's thread."""
+
+
+class Panel:
+    """Lamps, buzzer, relay and display of one reader. Used from one thread; leaving it as a context closes it.
+
+    Args:
+        pins: lamps, buzzer and relay.
+        display_factory: opens the display; called on the display's owner thread, again after a failure.
+        relay_pulse_s: how long a grant opens unless it says otherwise, in seconds.
+        overrun_s: how long one display operation may take before its thread is replaced.
+        back_off_s: first and longest pause between attempts to open a display.
+        table: what each sign looks and sounds like.
+    """
+
+    def __init__(
+        self,
+        pins: Pins,
+        display_factory: Callable[[], Display],
+        *,
+        relay_pulse_s: float = 3.0,
+        overrun_s: float = 2.0,
+        back_off_s: tuple[float, float] = (0.5, 30.0),
+        table: Mapping[Sign, Signal] | None = None,
+    ) -> None:
+        """Bring everything to rest."""
+        if not relay_pulse_s > 0:
+            raise ValueError("relay_pulse_s must be a number of seconds above zero")
+        self._pins = pins
+        self._relay_pulse_s = relay_pulse_s
+        self._table = signals() if table is None else table
+        self._listeners: list[HealthCallback] = []
+        self._pins_worked = True
+        self._sign: Sign | None = None
+        self._last_light: float | None = None
+        self._closed = False
+        self._pins.rest()
+        self._display = DisplayOwner(
+            display_factory,
+            overrun_s=overrun_s,
+            back_off_s=back_off_s,
+            on_change=lambda works: self._tell("display", works),
+        )
+
+    def __enter__(self) -> Self:
+        """Return the panel."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Rest and close, however the body ended."""
+        self.close()
+
+    @property
+    def sign(self) -> Sign | None:
+        """What is being said; None at rest."""
+        return self._sign
+
+    @property
+    def last_light(self) -> float | None:
+        """`time.monotonic()` right after the lamps last changed; None before the first sign."""
+        return self._last_light
+
+    @property
+    def healthy(self) -> bool:
+        """Whether pins and display work."""
+        pins = self._pins.healthy  # both are asked: the display's answer also replaces a stuck thread
+        return self._display.healthy and pins
+
+    def on_health(self, callback: HealthCallback) -> None:
+        """Have `callback(part, works)` called at each change. It must return at once and not raise."""
+        self._listeners.append(callback)
+
+    def signal(self, sign: Sign) -> None:
+        """Say something on lamps, buzzer and display, in that order. Returns at once; never raises."""
+        if self._closed:
+            return
+        signal = self._table[sign]
+        self._light(sign, signal)
+        self._pins.tone(signal.notes)
+        self._display.show(signal.screen)
+        self._check_pins()
+
+    def grant(self, decision: Decision, pulse_s: float | None = None) -> None:
+        """Open: lamps, then the relay for `pulse_s` seconds (the driver bounds it), then sound and display.
+
+        Raises ValueError, with nothing moved, for a decision that is not granted or a pulse that is not above zero.
+        """
+        seconds = self._relay_pulse_s if pulse_s is None else pulse_s
+        if not decision.granted:
+            raise ValueError("the relay moves on a granted decision only")
+        if not seconds > 0:
+            raise ValueError("a relay pulse must last longer than zero seconds")
+        if self._closed:
+            return
+        signal = self._table[Sign.GRANTED]
+        said = self._sign is Sign.GRANTED
+        if not said:
+            self._light(Sign.GRANTED, signal)
+        self._pins.energise_relay(seconds)
+        if not said:
+            self._pins.tone(signal.notes)
+            self._display.show(signal.screen)
+        self._check_pins()
+
+    def rest(self) -> None:
+        """Relay to its rest at once, lamps off, silence, display dark. Never raises."""
+        if self._closed:
+            return
+        self._sign = None
+        self._pins.rest()
+        self._display.show(BLANK)
+        self._check_pins()
+
+    def close(self) -> None:
+        """Rest, then release the pins and the display; waits at most a second for the display. May be repeated."""
+        if self._closed:
+            return
+        self._closed = True
+        self._sign = None
+        self._pins.close()
+        self._display.close(timeout_s=1.0)
+
+    def _light(self, sign: Sign, signal: Signal) -> None:
+        lit = dict(signal.lamps)
+        for colour in Colour:
+            if colour not in lit:
+                self._pins.light(colour, None)
+        for colour, blink in signal.lamps:
+            self._pins.light(colour, blink)
+        self._last_light = time.monotonic()
+        self._sign = sign
+
+    def _check_pins(self) -> None:
+        works = self._pins.healthy
+        if works != self._pins_worked:
+            self._pins_worked = works
+            self._tell("pins", works)
+
+    def _tell(self, part: str, works: bool) -> None:
+        for callback in tuple(self._listeners):
+            callback(part, works)
