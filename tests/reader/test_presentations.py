@@ -44,7 +44,7 @@ EXPECTED = {
     "replayed": (Outcome.INVALID, "device_signature_invalid"),
     "no_device_auth": (Outcome.INVALID, "device_auth_missing"),
     "declined": (Outcome.DECLINED, "declined"),
-    "partial": (Outcome.PARTIAL, "age_not_stated"),
+    "partial": (Outcome.EMPTY, "nothing_returned"),
     "extra_elements": (Outcome.GRANTED, "rule_met"),
     "wrong_doctype": (Outcome.INVALID, "doctype_mismatch"),
     "device_signed": (Outcome.GRANTED, "rule_met"),
@@ -114,6 +114,17 @@ def test_a_silent_phone_and_a_vanished_one_end_with_a_reason_and_the_next_is_ser
                 assert gone.decision.reasons == ("link_lost",), (mode, step, gone)
             record = await door.visit(door.wallet("adult"), mode)
             assert record.decision.granted, (mode, record)
+
+    at_the_door(play)
+
+
+def test_a_person_who_shares_less_than_is_needed_is_no_fraud(at_the_door: AtTheDoor) -> None:
+    async def play(door: Door) -> None:
+        ages = frozenset(f"age_over_{age:02d}" for age in people.AGES)
+        shy = Wallet(door.wallet("adult").holdings, WalletBehaviour(withhold=ages))
+        record = await door.visit(shy)
+        assert (record.decision.outcome, record.decision.reasons) == (Outcome.PARTIAL, ("age_not_stated",))
+        assert door.panel.signs[-2][1] is Sign.DECLINED
 
     at_the_door(play)
 

@@ -162,24 +162,29 @@ def _fields(kind: type, where: str) -> list[str]:
     return [field.encode_name for field in msgspec.structs.fields(kind)]
 
 
+_KEY_PART = re.compile(r"\"([^\"]*)\"|'([^']*)'|([A-Za-z0-9_-]+)")
+
+
 def line_of(text: str, key: str) -> int:
     """Return the line (from 1) where a dotted key is set, or its table begins; 1 when it is nowhere."""
     wanted = re.sub(r"\[[^\]]*\]", "", key).split(".")
     best, best_length, table = 1, 0, list[str]()
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
-        header = re.match(r"\[\[?\s*([^\]]+?)\s*\]", stripped)
-        if header:
-            table = [part.strip(" \"'") for part in header[1].split(".")]
-            path = table
+        if stripped.startswith("["):
+            path = table = _key_parts(stripped.strip("[]").partition("]")[0])
+        elif "=" in stripped and not stripped.startswith("#"):
+            path = table + _key_parts(stripped.partition("=")[0])
         else:
-            assignment = re.match(r"([\w\"'. -]+?)\s*=", stripped)
-            if not assignment:
-                continue
-            path = table + [part.strip(" \"'") for part in assignment[1].split(".")]
-        if len(path) > best_length and path == wanted[: len(path)]:
-            best, best_length = number, len(path)
+            continue
+        shared = min(len(path), len(wanted))
+        if shared > best_length and path[:shared] == wanted[:shared]:
+            best, best_length = number, shared
     return best
+
+
+def _key_parts(written: str) -> list[str]:
+    return [match[1] or match[2] or match[3] or "" for match in _KEY_PART.finditer(written)]
 
 
 def _check_profile(profile: ProfileSettings, file: str, text: str) -> None:

@@ -79,7 +79,7 @@ CAST = (
         Outcome.INVALID,
         "device_signature_invalid",
     ),
-    Act("declined", "the person says no", "declined", Mode.PERIPHERAL, "nobord", Outcome.DECLINED, "declined"),
+    Act("declined", "the person says no", "declined", Mode.PERIPHERAL, "thin-quiet-zone", Outcome.DECLINED, "declined"),
     Act(
         "silent",
         "falls silent half-way",
@@ -90,7 +90,7 @@ CAST = (
         "timeout_receiving",
         manner=Manner(falls_silent=True),
     ),
-    Act("garbage", "sends garbage", "garbage", Mode.PERIPHERAL, "glare2", Outcome.FAILED, "response_malformed"),
+    Act("garbage", "sends garbage", "garbage", Mode.PERIPHERAL, "overexp", Outcome.FAILED, "response_malformed"),
     Act(
         "not_an_mdoc",
         "a boarding pass",

@@ -10,8 +10,8 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -245,11 +245,11 @@ async def perform(acts: Sequence[Act], config: Path, runtime: Path, output: Path
     return results
 
 
-def _keep_pictures(results: Sequence[Result], runtime: Path, output: Path) -> None:
+def keep_pictures(results: Sequence[Result], runtime: Path, output: Path) -> None:
+    """Write the sheet of screens and the timeline."""
     screens = runtime / "display"
     if screens.is_dir() and any(screens.glob("*.png")):
         pictures.display_sheet(screens, output / "display.png")
-        shutil.copy(screens / "latest.png", output / "display_last.png")
     told = [(result.title, result.phases, result.outcome) for result in results if result.phases]
     if told:
         pictures.timeline(told, output / "timeline.png")
@@ -267,13 +267,14 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     acts = [act for _ in range(chosen.loop) for act in CAST if not chosen.only or act.name in chosen.only]
     chosen.output.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(level=logging.ERROR)  # the far ends' chatter; the reader's own log goes to reader.log
     view = DemoView([act.title for act in acts], silent=chosen.json)
     try:
         with tempfile.TemporaryDirectory(prefix="mdoc-demo-") as folder:
             runtime = Path(folder)
             with view:
                 results = asyncio.run(perform(acts, chosen.config, runtime, chosen.output, view))
-            _keep_pictures(results, runtime, chosen.output)
+            keep_pictures(results, runtime, chosen.output)
     except KeyboardInterrupt:
         return 130
     except (OSError, TimeoutError) as error:
@@ -287,5 +288,5 @@ def main(arguments: Sequence[str]) -> int:
         print(json.dumps({"as_expected": good, "results": told}, indent=1))
     else:
         print_table(results)
-        print(f"Pictures: {chosen.output}/timeline.png, {chosen.output}/display.png; the reader's log: reader.log")
+        print(f"In {chosen.output}: timeline.png, display.png, and the reader's log, reader.log")
     return 0 if good else 1

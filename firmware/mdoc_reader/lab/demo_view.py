@@ -20,7 +20,15 @@ from mdoc_reader.lab.cast import Act
 
 _COLOURS = {"granted": "bold green", "refused": "bold red", "invalid": "bold red"}
 _REFRESH_S = 0.1
-_PHASES = ("scan", "engaged", "connecting", "requesting", "consent", "receiving", "verifying")
+_SHORT = {
+    "scan": "scan",
+    "engaged": "prepare",
+    "connecting": "connect",
+    "requesting": "request",
+    "consent": "consent",
+    "receiving": "receive",
+    "verifying": "verify",
+}
 
 
 class PhaseSource(Protocol):
@@ -136,8 +144,15 @@ class DemoView:
 def table(results: Sequence[Outcome]) -> Table:
     """Return what happened and why."""
     drawn = Table(title="What happened, and why", title_justify="left", header_style="bold")
-    for name in ("", "who", "outcome", "because", "door", "over", *_PHASES[1:], "in all"):
-        drawn.add_column(name, justify="right" if name in {*_PHASES, "in all"} else "left", no_wrap=name != "because")
+    for name in ("", "who", "outcome", "because", "door", "over", *_SHORT.values(), "in all"):
+        numeric = name in {*_SHORT.values(), "in all"}
+        drawn.add_column(
+            name,
+            justify="right" if numeric else "left",
+            no_wrap=name != "because",
+            overflow="fold",
+            min_width=26 if name == "because" else None,
+        )
     for result in results:
         spent = {name: f"{end - start:.0f}" for name, start, end in result.phases}
         why = ", ".join(result.reasons) + ("" if result.as_expected else f"  [!] {'; '.join(result.complaints)}")
@@ -147,8 +162,8 @@ def table(results: Sequence[Outcome]) -> Table:
             Text(result.outcome, style=_COLOURS.get(result.outcome, "yellow")),
             why,
             "opened" if result.opened else "-",
-            result.transport.removeprefix("BLE, "),
-            *(spent.get(name, "") for name in _PHASES[1:]),
+            result.transport.removeprefix("BLE, ").replace(" is server", " serves"),
+            *(spent.get(name, "") for name in _SHORT),
             f"{result.total_ms:.0f} ms",
         )
     return drawn
@@ -158,7 +173,7 @@ def print_table(results: Sequence[Outcome], console: Console | None = None) -> N
     """Print it, wide enough for its columns where the output is no terminal."""
     console = console or Console()
     if not console.is_terminal:
-        console = Console(width=170)
+        console = Console(width=168)
     console.print(table(results))
     surprises = sum(not result.as_expected for result in results)
     console.print(f"{len(results)} visits, {surprises} not as expected. Times in milliseconds.", highlight=False)
