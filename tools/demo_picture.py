@@ -45,7 +45,7 @@ def main() -> int:
     """Run and write."""
     acts = [*CAST[1:], CAST[0]]
     logging.basicConfig(level=logging.ERROR)
-    console = Console(record=True, width=168, force_terminal=True, file=StringIO(), color_system="truecolor")
+    console = Console(record=True, width=178, force_terminal=True, file=StringIO(), color_system="truecolor")
     view = Photographer([act.title for act in acts], console)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as output:
         results = asyncio.run(perform(acts, CONFIG, Path(folder), Path(output), view))

@@ -118,10 +118,10 @@ async def _serve(engine: Engine, drivers: dict[str, wiring.Driver], panel: Panel
             scanner = Scanner(
                 wiring.camera_opener(drivers["camera"]),
                 wiring.open_decoder(drivers["decoder"]),
-                engine.offer_text,
+                lambda sighting: engine.offer_text(sighting.text, sighting.seen_at),
                 lambda available: engine.availability("camera", available=available),
             )
-            scanner.start(loop)
+            scanner.start()
         notify_service("READY=1")
         if events is not None:
             events.write("ready", at=loop.time())

@@ -23,7 +23,7 @@ from pathlib import Path
 from mdoc_reader.lab import certificates, pictures
 from mdoc_reader.lab.air import Air
 from mdoc_reader.lab.bench_panel import Bench
-from mdoc_reader.lab.camera import CameraFeed
+from mdoc_reader.lab.camera import CameraScene
 from mdoc_reader.lab.cast import CAST, Act
 from mdoc_reader.lab.demo_view import DemoView, print_table
 from mdoc_reader.lab.phone_app import offer, present
@@ -136,7 +136,7 @@ class Stage:
 
     daemon: Daemon
     air: Air
-    feed: CameraFeed
+    scene: CameraScene
     bench: Bench
     iaca: certificates.Credential
     signer: certificates.Credential
@@ -158,14 +158,15 @@ async def play(act: Act, stage: Stage) -> Result:
         else:
             text = act.qr_text or ""
         shown = time.monotonic()
-        stage.feed.show(text, act.condition)
+        showing = asyncio.create_task(stage.scene.show(text, act.condition))
         try:
             async with asyncio.timeout(_ACT_S):
                 event = await stage.daemon.concluded.get()
         except TimeoutError:
             result.complaints.append("the reader never came to a decision")
             event = None
-        stage.feed.show_nothing()
+        stage.scene.show_nothing()
+        await showing
         if event is not None:
             _fill(result, event, shown)
         await asyncio.sleep(0.3)
@@ -223,13 +224,15 @@ async def perform(acts: Sequence[Act], config: Path, runtime: Path, output: Path
     async with contextlib.AsyncExitStack() as stack:
         air = await stack.enter_async_context(Air())
         await air.listen(runtime / "hci.sock")
-        feed = await stack.enter_async_context(CameraFeed(runtime / "camera.sock"))
+        scene = CameraScene(runtime / "camera.sock")
+        stack.push_async_callback(scene.close)
+        await scene.start()
         bench = await stack.enter_async_context(Bench(runtime / "pins.sock"))
         view.attach(bench.state, runtime / "display" / "latest.png")
         daemon = await stack.enter_async_context(Daemon.started(config, runtime, output / "reader.log"))
         async with asyncio.timeout(_START_S):
             await daemon.idle()
-        stage = Stage(daemon, air, feed, bench, iaca, signer, view)
+        stage = Stage(daemon, air, scene, bench, iaca, signer, view)
         drawing = asyncio.create_task(view.draw(daemon))
         try:
             for act in acts:

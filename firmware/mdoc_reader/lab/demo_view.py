@@ -20,6 +20,7 @@ from mdoc_reader.lab.cast import Act
 
 _COLOURS = {"granted": "bold green", "refused": "bold red", "invalid": "bold red"}
 _REFRESH_S = 0.1
+_WIDE = 178
 _SHORT = {
     "scan": "scan",
     "engaged": "prepare",
@@ -141,11 +142,12 @@ class DemoView:
         return told
 
 
-def table(results: Sequence[Outcome]) -> Table:
-    """Return what happened and why."""
+def table(results: Sequence[Outcome], *, wide: bool = True) -> Table:
+    """Return what happened and why; the phases only where there is room for them."""
+    phases = _SHORT if wide else {}
     drawn = Table(title="What happened, and why", title_justify="left", header_style="bold")
-    for name in ("", "who", "outcome", "because", "door", "over", *_SHORT.values(), "in all"):
-        numeric = name in {*_SHORT.values(), "in all"}
+    for name in ("", "who", "outcome", "because", "door", "over", *phases.values(), "in all"):
+        numeric = name in {*phases.values(), "in all"}
         drawn.add_column(
             name,
             justify="right" if numeric else "left",
@@ -163,7 +165,7 @@ def table(results: Sequence[Outcome]) -> Table:
             why,
             "opened" if result.opened else "-",
             result.transport.removeprefix("BLE, ").replace(" is server", " serves"),
-            *(spent.get(name, "") for name in _SHORT),
+            *(spent.get(name, "") for name in phases),
             f"{result.total_ms:.0f} ms",
         )
     return drawn
@@ -173,7 +175,7 @@ def print_table(results: Sequence[Outcome], console: Console | None = None) -> N
     """Print it, wide enough for its columns where the output is no terminal."""
     console = console or Console()
     if not console.is_terminal:
-        console = Console(width=168)
-    console.print(table(results))
+        console = Console(width=_WIDE)
+    console.print(table(results, wide=console.width >= _WIDE))
     surprises = sum(not result.as_expected for result in results)
     console.print(f"{len(results)} visits, {surprises} not as expected. Times in milliseconds.", highlight=False)

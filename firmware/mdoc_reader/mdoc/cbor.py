@@ -119,7 +119,24 @@ def tstr(content: str) -> bytes:
 
 def embed(encoded: bytes) -> bytes:
     """Wrap encoded CBOR as `#6.24(bstr .cbor)`."""
-    return b"\xd8\x18" + head(2, len(encoded)) + encoded
+    return _wrapper(len(encoded)) + encoded
+
+
+def _wrapper(length: int) -> bytes:
+    """Return what stands before `length` bytes of embedded CBOR, in its usual, shortest form."""
+    return _SHORT_WRAPPERS[length] if length < 256 else b"\xd8\x18" + head(2, length)
+
+
+_SHORT_WRAPPERS = tuple(b"\xd8\x18" + head(2, length) for length in range(256))
+
+
+def unwrap(data: bytes, path: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Return the content of one tag 24 item that spans all of `data`. Raises Malformed."""
+    for width in (1, 2, 3):
+        length = len(data) - 2 - width
+        if length >= 0 and data[: 2 + width] == _wrapper(length) and length <= limits.max_bytes:
+            return data[2 + width :]
+    return as_embedded(decode(data, limits), path)
 
 
 def scan(data: bytes, start: int = 0, limits: Limits = DEFAULT_LIMITS) -> int:
@@ -201,7 +218,7 @@ class Slices:
     def of(self, content: bytes) -> bytes:
         """Return the slice `#6.24(content)` as it was received, whatever length form its sender chose."""
         message = self._message
-        wrapper = b"\xd8\x18" + head(2, len(content))
+        wrapper = _wrapper(len(content))
         needle = wrapper + content[:40]
         for origin in (self._position, 0):
             at = message.find(needle, origin)
@@ -297,4 +314,35 @@ def need(mapping: Mapping[object, object], key: object, path: str) -> object:
     try:
         return mapping[key]
     except KeyError:
-        raise Malformed(MalformedCode.MISSING_KEY, f"{path}.{key}" if path else str(key)) from None
+        raise Malformed(MalformedCode.MISSING_KEY, _below(path, key)) from None
+
+
+# The next three are `need` and `as_…` in one: a reader's hot path, so the path is put together only for a complaint.
+
+
+def need_text(mapping: Mapping[object, object], key: str, path: str, *, maximum: int = 4096) -> str:
+    """Return a required entry that is text and not empty, or raise."""
+    value = mapping.get(key)
+    if isinstance(value, str) and 0 < len(value) <= maximum:
+        return value
+    return as_text(need(mapping, key, path), _below(path, key), maximum=maximum)
+
+
+def need_bytes(mapping: Mapping[object, object], key: object, path: str) -> bytes:
+    """Return a required entry that is a byte string, or raise."""
+    value = mapping.get(key)
+    if isinstance(value, bytes):
+        return value
+    return as_bytes(need(mapping, key, path), _below(path, key))
+
+
+def need_map(mapping: Mapping[object, object], key: str, path: str) -> Mapping[object, object]:
+    """Return a required entry that is a map, or raise."""
+    value = mapping.get(key)
+    if isinstance(value, dict):
+        return value
+    return as_map(need(mapping, key, path), _below(path, key))
+
+
+def _below(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)

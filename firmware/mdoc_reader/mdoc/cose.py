@@ -9,6 +9,8 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import cast
 
 from cbor2 import CBORTag
 from cryptography.exceptions import InvalidSignature
@@ -17,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from mdoc_reader.mdoc import cbor
-from mdoc_reader.mdoc.keys import Curve, PublicKey, SigningPrivateKey, curve_of
+from mdoc_reader.mdoc.keys import KTY_EC2, Curve, EcPublic, EdPublic, PublicKey, SigningPrivateKey, curve_of
 from mdoc_reader.model.reasons import Malformed, MalformedCode
 
 ALG, CRIT, X5CHAIN = 1, 2, 33
@@ -86,16 +88,17 @@ def parse(value: object, kind: str, path: str) -> Cose:
     parts = cbor.as_array(value, path)
     if len(parts) != 4:
         raise Malformed(MalformedCode.WRONG_TYPE, path, detail=f"{kind} has four parts")
-    protected_bytes = cbor.as_bytes(parts[0], f"{path}.protected")
-    protected: Mapping[object, object] = {}
-    if protected_bytes:
-        try:
-            protected = cbor.as_map(cbor.decode(protected_bytes), f"{path}.protected")
-        except Malformed as error:
-            raise error.under(f"{path}.protected") from None
+    try:
+        protected_bytes = cbor.as_bytes(parts[0], "")
+        protected = _protected(protected_bytes) if protected_bytes else _NOTHING
+    except Malformed as error:
+        raise error.under(f"{path}.protected") from None
     if CRIT in protected:
         raise Malformed(MalformedCode.UNSUPPORTED, f"{path}.protected", detail="a critical header is present")
-    payload = None if parts[2] is None else cbor.as_bytes(parts[2], f"{path}.payload")
+    payload = parts[2]
+    if type(parts[1]) is dict and type(parts[3]) is bytes and (payload is None or type(payload) is bytes):
+        return Cose(protected_bytes, protected, parts[1], payload, parts[3])  # the usual one, without naming places
+    payload = None if payload is None else cbor.as_bytes(payload, f"{path}.payload")
     return Cose(
         protected_bytes,
         protected,
@@ -103,6 +106,22 @@ def parse(value: object, kind: str, path: str) -> Cose:
         payload,
         cbor.as_bytes(parts[3], f"{path}.{'signature' if kind == 'COSE_Sign1' else 'tag'}"),
     )
+
+
+# A handful of headers serve every message, {1: -7} above all. Long ones are not remembered.
+_remembered: dict[bytes, Mapping[object, object]] = {}
+
+
+def _protected(encoded: bytes) -> Mapping[object, object]:
+    found = _remembered.get(encoded)
+    if found is None:
+        found = MappingProxyType(dict(cbor.as_map(cbor.decode(encoded), "")))
+        if len(encoded) <= 8 and len(_remembered) < 64:
+            _remembered[encoded] = found
+    return found
+
+
+_NOTHING: Mapping[object, object] = MappingProxyType({})
 
 
 def certificate_chain(cose: Cose, path: str) -> tuple[tuple[bytes, ...], bool]:
@@ -145,14 +164,14 @@ def verify_signature(cose: Cose, key: PublicKey, row: Curve, algorithm: Algorith
     message = signature_structure(cose.protected_bytes, payload)
     proof = cose.proof
     try:
-        if isinstance(key, ec.EllipticCurvePublicKey):
+        if row.kty == KTY_EC2:
             octets = row.octets
             if len(proof) != 2 * octets:
                 return False
             der = encode_dss_signature(int.from_bytes(proof[:octets], "big"), int.from_bytes(proof[octets:], "big"))
-            key.verify(der, message, _ECDSA[algorithm.number])
+            cast("EcPublic", key).verify(der, message, _ECDSA[algorithm.number])
         else:
-            key.verify(proof, message)  # type: ignore[union-attr]  # curves without signatures fit no algorithm
+            cast("EdPublic", key).verify(proof, message)  # curves without signatures fit no algorithm
     except InvalidSignature:
         return False
     return True

@@ -59,28 +59,27 @@ class MobileSecurityObject:
 
 def parse(payload: bytes) -> MobileSecurityObject:
     """Read the payload of issuerAuth: an MSO in tag 24. Raises Malformed."""
-    content = cbor.as_embedded(cbor.decode(payload, LIMITS), "MSO")
-    return parse_content(content)
+    return parse_content(cbor.unwrap(payload, "MSO", LIMITS))
 
 
 def parse_content(content: bytes) -> MobileSecurityObject:
     """Read an MSO, without tag 24. Raises Malformed."""
     top = cbor.as_map(cbor.decode(content, LIMITS), "MSO")
-    version = cbor.as_text(cbor.need(top, "version", "MSO"), "MSO.version", maximum=16)
+    version = cbor.need_text(top, "version", "MSO", maximum=16)
     if version.partition(".")[0] != "1":
         raise Malformed(MalformedCode.UNSUPPORTED, "MSO.version", detail="major version 1 is expected")
-    algorithm = cbor.as_text(cbor.need(top, "digestAlgorithm", "MSO"), "MSO.digestAlgorithm", maximum=32)
+    algorithm = cbor.need_text(top, "digestAlgorithm", "MSO", maximum=32)
     if algorithm not in DIGEST_ALGORITHMS:
         raise Malformed(MalformedCode.UNSUPPORTED, "MSO.digestAlgorithm", detail="SHA-256, SHA-384 or SHA-512")
     digests = {
         cbor.as_text(namespace, "MSO.valueDigests"): cbor.as_map(entries, "MSO.valueDigests")
-        for namespace, entries in cbor.as_map(cbor.need(top, "valueDigests", "MSO"), "MSO.valueDigests").items()
+        for namespace, entries in cbor.need_map(top, "valueDigests", "MSO").items()
     }
-    key_info = cbor.as_map(cbor.need(top, "deviceKeyInfo", "MSO"), "MSO.deviceKeyInfo")
+    key_info = cbor.need_map(top, "deviceKeyInfo", "MSO")
     status = top.get("status")
     return MobileSecurityObject(
         version,
-        cbor.as_text(cbor.need(top, "docType", "MSO"), "MSO.docType"),
+        cbor.need_text(top, "docType", "MSO"),
         algorithm,
         digests,
         cbor.need(key_info, "deviceKey", "MSO.deviceKeyInfo"),
@@ -90,9 +89,12 @@ def parse_content(content: bytes) -> MobileSecurityObject:
     )
 
 
+_NO_AUTHORIZATIONS = KeyAuthorizations()
+
+
 def _key_authorizations(value: object) -> KeyAuthorizations:
     if value is None:
-        return KeyAuthorizations()
+        return _NO_AUTHORIZATIONS
     path = "MSO.deviceKeyInfo.keyAuthorizations"
     given = cbor.as_map(value, path)
     return KeyAuthorizations(

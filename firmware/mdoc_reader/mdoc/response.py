@@ -17,6 +17,7 @@ MAX_DOCUMENTS = 32
 MAX_NAMESPACES = 64
 MAX_ITEMS_OF_NAMESPACE = 1000
 _INNER = cbor.Limits(max_depth=20, max_items=50_000)
+_USUAL_DIGEST_IDS, _USUAL_NAME = 2**31, 256
 _EMPTY_NAMESPACES = b"\xd8\x18\x41\xa0"
 
 
@@ -73,13 +74,13 @@ def parse(message: bytes, limits: cbor.Limits = cbor.DEFAULT_LIMITS) -> DeviceRe
     An unreadable IssuerSignedItem is no defect of structure: its digest decides, and it carries its problem along.
     """
     top = cbor.as_map(cbor.decode(message, limits), "DeviceResponse")
-    version = cbor.as_text(cbor.need(top, "version", ""), "version", maximum=16)
+    version = cbor.need_text(top, "version", "", maximum=16)
     if version.partition(".")[0] != "1":
         raise Malformed(MalformedCode.UNSUPPORTED, "version", detail="major version 1 is expected")
     slices = cbor.Slices(message)
     entries = cbor.as_array(top.get("documents", ()), "documents", maximum=MAX_DOCUMENTS)
     documents = tuple(_document(entry, f"documents[{index}]", slices) for index, entry in enumerate(entries))
-    failures = []
+    failures: list[tuple[str, int]] = []
     for index, entry in enumerate(
         cbor.as_array(top.get("documentErrors", ()), "documentErrors", maximum=MAX_DOCUMENTS)
     ):
@@ -99,19 +100,14 @@ def parse(message: bytes, limits: cbor.Limits = cbor.DEFAULT_LIMITS) -> DeviceRe
 
 def _document(value: object, path: str, slices: cbor.Slices) -> Document:
     entry = cbor.as_map(value, path)
-    doctype = cbor.as_text(cbor.need(entry, "docType", path), f"{path}.docType")
+    doctype = cbor.need_text(entry, "docType", path)
     issuer_path, device_path = f"{path}.issuerSigned", f"{path}.deviceSigned"
-    issuer_signed = cbor.as_map(cbor.need(entry, "issuerSigned", path), issuer_path)
+    issuer_signed = cbor.need_map(entry, "issuerSigned", path)
     namespaces = _issuer_namespaces(issuer_signed.get("nameSpaces"), f"{issuer_path}.nameSpaces", slices)
     issuer_auth = cose.parse(
         cbor.need(issuer_signed, "issuerAuth", issuer_path), "COSE_Sign1", f"{issuer_path}.issuerAuth"
     )
-    errors: dict[str, dict[str, int]] = {}
-    for namespace, failed in cbor.as_map(entry.get("errors", {}), f"{path}.errors").items():
-        errors[cbor.as_text(namespace, f"{path}.errors")] = {
-            cbor.as_text(identifier, f"{path}.errors"): cbor.as_int(code, f"{path}.errors", minimum=-(2**63))
-            for identifier, code in cbor.as_map(failed, f"{path}.errors").items()
-        }
+    errors = _errors(entry["errors"], f"{path}.errors") if "errors" in entry else {}
     if "deviceSigned" not in entry:
         return Document(doctype, issuer_auth, namespaces, None, None, errors=errors)
     device_signed = cbor.as_map(entry["deviceSigned"], device_path)
@@ -129,6 +125,16 @@ def _document(value: object, path: str, slices: cbor.Slices) -> Document:
     )
 
 
+def _errors(value: object, path: str) -> Mapping[str, Mapping[str, int]]:
+    return {
+        cbor.as_text(namespace, path): {
+            cbor.as_text(identifier, path): cbor.as_int(code, path, minimum=-(2**63))
+            for identifier, code in cbor.as_map(failed, path).items()
+        }
+        for namespace, failed in cbor.as_map(value, path).items()
+    }
+
+
 def _issuer_namespaces(value: object, path: str, slices: cbor.Slices) -> Mapping[str, tuple[IssuerSignedItem, ...]]:
     if value is None:
         return {}
@@ -139,24 +145,37 @@ def _issuer_namespaces(value: object, path: str, slices: cbor.Slices) -> Mapping
     for namespace, items in given.items():
         name = cbor.as_text(namespace, path)
         array = cbor.as_array(items, path, maximum=MAX_ITEMS_OF_NAMESPACE)
-        namespaces[name] = tuple(_item(item, f"{path}[{index}]", slices) for index, item in enumerate(array))
+        namespaces[name] = tuple([_item(item, path, index, slices) for index, item in enumerate(array)])
     return namespaces
 
 
-def _item(value: object, path: str, slices: cbor.Slices) -> IssuerSignedItem:
-    content = cbor.as_embedded(value, path)
+def _item(value: object, path: str, index: int, slices: cbor.Slices) -> IssuerSignedItem:
+    try:
+        content = cbor.as_embedded(value, "")
+    except Malformed as error:
+        raise error.under(f"{path}[{index}]") from None
     encoded = slices.of(content)
     try:
-        entry = cbor.as_map(cbor.decode(content, _INNER), path)
+        entry = cbor.decode(content, _INNER)
+        match entry:  # the usual item in one step; anything else goes through the checks one by one
+            case {"digestID": digest_id, "random": random, "elementIdentifier": name, "elementValue": element} if (
+                type(digest_id) is int
+                and type(random) is bytes
+                and type(name) is str
+                and 0 <= digest_id < _USUAL_DIGEST_IDS
+                and 0 < len(name) < _USUAL_NAME
+            ):
+                return IssuerSignedItem(encoded, digest_id, random, name, element)
+        entry = cbor.as_map(entry, "")
         return IssuerSignedItem(
             encoded,
-            cbor.as_int(cbor.need(entry, "digestID", path), f"{path}.digestID"),
-            cbor.as_bytes(cbor.need(entry, "random", path), f"{path}.random"),
-            cbor.as_text(cbor.need(entry, "elementIdentifier", path), f"{path}.elementIdentifier"),
-            cbor.need(entry, "elementValue", path),
+            cbor.as_int(cbor.need(entry, "digestID", ""), "digestID"),
+            cbor.need_bytes(entry, "random", ""),
+            cbor.need_text(entry, "elementIdentifier", ""),
+            cbor.need(entry, "elementValue", ""),
         )
     except Malformed as problem:
-        return IssuerSignedItem(encoded, -1, b"", "", None, problem)
+        return IssuerSignedItem(encoded, -1, b"", "", None, problem.under(f"{path}[{index}]"))
 
 
 def _device_namespaces(content: bytes, path: str) -> Mapping[str, Mapping[str, object]]:

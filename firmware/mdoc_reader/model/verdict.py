@@ -12,6 +12,8 @@ from mdoc_reader.model.reasons import ReasonCode, Severity
 class Check(StrEnum):
     """The separate questions asked of one document."""
 
+    __hash__ = str.__hash__  # they are keys of every ledger; Enum's own hash is a call into Python
+
     CERTIFICATE_PATH = "certificate_path"
     ISSUER_SIGNATURE = "issuer_signature"
     DIGESTS = "digests"

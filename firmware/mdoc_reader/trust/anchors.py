@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mdoc_reader.mdoc.keys import SignaturePublicKey
 from mdoc_reader.model.reasons import ReasonCode
+from mdoc_reader.trust.der import slices
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_ANCHORS = 20_000
@@ -99,7 +100,7 @@ def anchor_from_certificate(certificate: x509.Certificate, source: str) -> Ancho
         key = certificate.public_key()
         extensions = certificate.extensions
         subject = certificate.subject
-        subject_der = subject.public_bytes()
+        subject_der = slices(certificate.public_bytes(_DER)).subject
         text = subject.rfc4514_string()
     except ValueError:
         return TrustCode.NOT_A_CERTIFICATE

@@ -16,6 +16,8 @@ _AGE_OVER = re.compile(r"age_over_(\d{2})")
 
 def age_of(identifier: str) -> int | None:
     """Return NN of an element called age_over_NN, or None."""
+    if not identifier.startswith("age_over_"):
+        return None
     match = _AGE_OVER.fullmatch(identifier)
     return int(match[1]) if match and match[1].isascii() else None
 

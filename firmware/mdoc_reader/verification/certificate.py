@@ -7,6 +7,7 @@ signer certificate and anchor and remembered; only the times are looked at again
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -18,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from mdoc_reader.mdoc.keys import Curve, SignaturePublicKey, curve_of
 from mdoc_reader.model.reasons import Severity
 from mdoc_reader.model.verdict import Finding
-from mdoc_reader.trust.anchors import Anchor, TrustAnchors, name_attribute
+from mdoc_reader.trust.anchors import Anchor, TrustAnchors
+from mdoc_reader.trust.der import COUNTRY, STATE, CertificateSlices, name_text, slices
 from mdoc_reader.verification.codes import VerificationCode as Code
 
 MDL_SIGNER = "1.0.18013.5.1.2"
@@ -28,7 +30,9 @@ MDL = "org.iso.18013.5.1.mDL"
 _LONGEST = timedelta(days=457)
 _CACHED_SIGNERS = 512
 _MAX_CANDIDATES = 16
-_HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+_ECDSA: Mapping[type, ec.ECDSA] = {
+    type(row): ec.ECDSA(row) for row in (hashes.SHA256(), hashes.SHA384(), hashes.SHA512())
+}
 _KNOWN = (
     x509.BasicConstraints,
     x509.KeyUsage,
@@ -40,6 +44,17 @@ _KNOWN = (
     x509.CRLDistributionPoints,
     x509.AuthorityInformationAccess,
     x509.CertificatePolicies,
+)
+# Known, and without a bearing on the path.
+_UNREAD = frozenset(
+    {
+        x509.SubjectKeyIdentifier,
+        x509.IssuerAlternativeName,
+        x509.SubjectAlternativeName,
+        x509.CRLDistributionPoints,
+        x509.AuthorityInformationAccess,
+        x509.CertificatePolicies,
+    }
 )
 _PROHIBITED = (
     x509.NameConstraints,
@@ -106,19 +121,18 @@ def _warning(code: Code) -> Finding:
 def read_signer(der: bytes, anchors: TrustAnchors) -> Signer:
     """Read a leaf certificate and find its anchor. Raises ValueError (unreadable) or Malformed (unsupported key)."""
     certificate = x509.load_der_x509_certificate(der)
+    parts = slices(der)
     findings: list[Finding] = []
     try:
         key = certificate.public_key()
         extensions = certificate.extensions
-        subject = certificate.subject
     except (UnsupportedAlgorithm, x509.UnsupportedGeneralNameType, x509.DuplicateExtension) as error:
         raise ValueError("unsupported certificate") from error
     if not isinstance(key, (ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
         raise ValueError("not a key for signatures")
     curve = curve_of(key)
     authority_key, eku = _extensions(extensions, findings)
-    country = name_attribute(subject, x509.NameOID.COUNTRY_NAME)
-    state = name_attribute(subject, x509.NameOID.STATE_OR_PROVINCE_NAME)
+    country, state = name_text(parts.subject, COUNTRY), name_text(parts.subject, STATE)
     not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not_after - not_before > _LONGEST:
         findings.append(_warning(Code.SIGNER_TOO_LONG))
@@ -126,7 +140,7 @@ def read_signer(der: bytes, anchors: TrustAnchors) -> Signer:
     if anchor is not None:
         findings.append(_warning(Code.DIRECT_TRUST))
     else:
-        anchor = _find_anchor(certificate, anchors, authority_key, findings)
+        anchor = _find_anchor(certificate, parts, anchors, authority_key, findings)
         if anchor is not None:
             _compare_names(country, state, anchor, findings)
     return Signer(key, curve, not_before, not_after, country, state, eku, anchor, tuple(findings))
@@ -137,6 +151,9 @@ def _extensions(extensions: x509.Extensions, findings: list[Finding]) -> tuple[b
     eku: frozenset[str] | None = None
     for extension in extensions:
         value = extension.value
+        # cryptography makes these very classes; isinstance would ask their metaclass, which takes far longer.
+        if type(value) in _UNREAD:
+            continue
         if isinstance(value, x509.KeyUsage):
             if not value.digital_signature or value.key_cert_sign or value.crl_sign:
                 findings.append(_error(Code.SIGNER_KEY_USAGE))
@@ -159,9 +176,13 @@ def _extensions(extensions: x509.Extensions, findings: list[Finding]) -> tuple[b
 
 
 def _find_anchor(
-    certificate: x509.Certificate, anchors: TrustAnchors, authority_key: bytes | None, findings: list[Finding]
+    certificate: x509.Certificate,
+    parts: CertificateSlices,
+    anchors: TrustAnchors,
+    authority_key: bytes | None,
+    findings: list[Finding],
 ) -> Anchor | None:
-    issuer = certificate.issuer.public_bytes()
+    issuer = parts.issuer
     named = [anchor for anchor in anchors.candidates(authority_key, issuer) if anchor.subject == issuer]
     if not named:
         findings.append(_error(Code.ISSUER_UNKNOWN))
@@ -172,7 +193,7 @@ def _find_anchor(
             failure = Code.ANCHOR_NOT_AUTHORITY
             continue
         try:
-            _verify(certificate, anchor.public_key)
+            _verify(certificate, parts.signed, anchor.public_key)
         except InvalidSignature:
             continue
         except (TypeError, ValueError, UnsupportedAlgorithm):
@@ -183,14 +204,14 @@ def _find_anchor(
     return None
 
 
-def _verify(certificate: x509.Certificate, key: SignaturePublicKey) -> None:
+def _verify(certificate: x509.Certificate, signed: bytes, key: SignaturePublicKey) -> None:
     if isinstance(key, ec.EllipticCurvePublicKey):
-        algorithm = certificate.signature_hash_algorithm
-        if not isinstance(algorithm, _HASHES):
+        algorithm = _ECDSA.get(type(certificate.signature_hash_algorithm))
+        if algorithm is None:
             raise ValueError("hash not allowed")
-        key.verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(algorithm))
+        key.verify(certificate.signature, signed, algorithm)
     else:
-        key.verify(certificate.signature, certificate.tbs_certificate_bytes)
+        key.verify(certificate.signature, signed)
 
 
 def _compare_names(country: str | None, state: str | None, anchor: Anchor, findings: list[Finding]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mdoc_reader.mdoc import cose, mso, response, session
@@ -80,6 +80,9 @@ def verify_document(document: response.Document, evidence: Evidence) -> Document
     )
 
 
+_WEIGHT = {Severity.INFO: 0, Severity.WARNING: 1, Severity.ERROR: 2}.__getitem__
+
+
 def _certificate_path(document: response.Document, evidence: Evidence, ledger: Ledger) -> certificate.Signer | None:
     check = Check.CERTIFICATE_PATH
     try:
@@ -108,11 +111,15 @@ def _certificate_path(document: response.Document, evidence: Evidence, ledger: L
     if wrong_purpose is not None:
         findings.append(wrong_purpose)
     ledger.checks[check] = CheckState.PASSED
+    if evidence.signers is None:
+        # Nobody vouches for this certificate: nothing it says settles the path, for or against.
+        ledger.checks[check] = CheckState.UNDETERMINED
+        ledger.warn(Code.NO_ANCHORS)
+        for finding in findings:
+            if finding.code is not Code.ISSUER_UNKNOWN:
+                ledger.findings.append(replace(finding, severity=min(finding.severity, Severity.WARNING, key=_WEIGHT)))
+        return signer
     for finding in findings:
-        if evidence.signers is None and finding.code is Code.ISSUER_UNKNOWN:
-            ledger.warn(Code.NO_ANCHORS)
-            ledger.settle(check, CheckState.UNDETERMINED)
-            continue
         ledger.findings.append(finding)
         if finding.severity is Severity.ERROR:
             ledger.checks[check] = CheckState.FAILED
@@ -155,27 +162,27 @@ def _digests(document: response.Document, security: mso.MobileSecurityObject, le
         matched: dict[str, object] = {}
         used: set[int] = set()
         for item in items:
-            where = f"{namespace}.{item.identifier[:64]}"
             if item.problem is not None:
                 ledger.fail(check, Code.ITEM_MALFORMED, item.problem.path)
                 continue
-            digest = expected.get(item.digest_id)
+            identifier, number = item.identifier, item.digest_id
+            digest = expected.get(number)
+            wrong = None
             if not isinstance(digest, bytes):
-                ledger.fail(check, Code.DIGEST_UNKNOWN, where)
+                wrong = Code.DIGEST_UNKNOWN
+            elif not hmac.compare_digest(digest_of(item.encoded).digest(), digest):
+                wrong = Code.DIGEST_MISMATCH
+            elif number in used:
+                wrong = Code.DIGEST_TWICE
+            elif identifier in matched:
+                wrong = Code.ELEMENT_TWICE
+            if wrong is not None:
+                ledger.fail(check, wrong, f"{namespace}.{identifier[:64]}")
                 continue
-            if not hmac.compare_digest(digest_of(item.encoded).digest(), digest):
-                ledger.fail(check, Code.DIGEST_MISMATCH, where)
-                continue
-            if item.digest_id in used:
-                ledger.fail(check, Code.DIGEST_TWICE, where)
-                continue
-            used.add(item.digest_id)
-            if item.identifier in matched:
-                ledger.fail(check, Code.ELEMENT_TWICE, where)
-                continue
+            used.add(number)
             if len(item.random) < 16:
-                ledger.warn(Code.RANDOM_TOO_SHORT, where)
-            matched[item.identifier] = item.value
+                ledger.warn(Code.RANDOM_TOO_SHORT, f"{namespace}.{identifier[:64]}")
+            matched[identifier] = item.value
         if matched:
             elements[namespace] = matched
     return elements

@@ -13,6 +13,7 @@ REQUIRED = (
     Check.VALIDITY,
     Check.DOCTYPE,
 )
+_UNCHECKED: dict[Check, CheckState] = dict.fromkeys(Check, CheckState.UNCHECKED)
 
 
 class Ledger:
@@ -23,7 +24,7 @@ class Ledger:
     def __init__(self) -> None:
         """Begin with every check unchecked."""
         self.findings: list[Finding] = []
-        self.checks: dict[Check, CheckState] = dict.fromkeys(Check, CheckState.UNCHECKED)
+        self.checks = _UNCHECKED.copy()
 
     def settle(self, check: Check, state: CheckState) -> None:
         """Set a check's state unless it failed before."""
