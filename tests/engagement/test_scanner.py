@@ -176,9 +176,10 @@ def test_a_loop_that_is_late_is_not_buried() -> None:
             bench.texts = [f"mdoc:{next(numbers)}" for _ in range(8)]
             time.sleep(0.005)  # noqa: ASYNC251
         bench.texts = []
-        await until(lambda: bench.scanner.dropped > 0)
+        assert bench.scanner.dropped > 0
         await asyncio.sleep(0.1)
-        assert len([text for text in bench.seen if text]) <= ScannerLimits().max_undelivered
+        on_their_way = 2 * QUICK.max_codes  # of the last pictures, when the loop was free again
+        assert len(bench.seen) <= QUICK.max_undelivered + on_their_way
 
     run(Bench(), script)
 

@@ -47,6 +47,7 @@ def read_input(argument: str) -> bytes:
 
 def decode_text_forms(data: bytes) -> bytes:
     """Return the bytes that `data` stands for: itself, or what it says in hex or base64url (see the module)."""
+    data = data.removeprefix(b"\xef\xbb\xbf") if data[3:].isascii() else data  # the mark some editors put before text
     if _is_cbor(data):
         return data
     if _HEX.fullmatch(data):

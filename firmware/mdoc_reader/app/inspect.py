@@ -9,8 +9,8 @@ import sys
 from mdoc_reader.app import inspect_tree
 from mdoc_reader.app.inputs import InputError, decode_text_forms, read_input
 from mdoc_reader.app.inspect_tree import Node
-from mdoc_reader.mdoc import engagement
-from mdoc_reader.model.reasons import Malformed
+from mdoc_reader.mdoc import cbor, engagement
+from mdoc_reader.model.reasons import Malformed, MalformedCode
 
 UNREADABLE = 2
 
@@ -36,10 +36,12 @@ def inspect_main(arguments: argparse.Namespace) -> int:
         print(f"{arguments.input[:200]}: {problem}", file=sys.stderr)
         return UNREADABLE
     if arguments.json:
-        print(json.dumps({"kind": kind, "tree": tree.as_json()}, indent=1, ensure_ascii=False))
-    else:
-        print(kind)
-        print("\n".join(tree.lines(colour=sys.stdout.isatty())))
+        print(json.dumps({"kind": kind, "tree": tree.as_json()}, indent=1))
+        return 0
+    text = "\n".join([kind, *tree.lines(colour=sys.stdout.isatty())])
+    # A terminal that is not UTF-8 gets escapes where it has no character, never an error.
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
     return 0
 
 
@@ -51,6 +53,8 @@ def identify(data: bytes) -> tuple[str, Node]:
         return "DeviceEngagement from a QR code", inspect_tree.cbor_tree(raw, "DeviceEngagement")
     if b"-----BEGIN CERTIFICATE-----" in data:
         return "certificate", inspect_tree.certificates_tree(data)
+    if b"-----BEGIN " in data:
+        raise Malformed(MalformedCode.UNSUPPORTED, offset=data.index(b"-----BEGIN "), detail="PEM, but no certificate")
     plain = decode_text_forms(data)
     if plain[:1] == b"\x30":
         found = inspect_tree.try_certificate(plain)
@@ -60,7 +64,20 @@ def identify(data: bytes) -> tuple[str, Node]:
         tree = inspect_tree.cbor_tree(plain, "")
     except Malformed as problem:
         handed = inspect_tree.try_handover(plain)
+        if handed is None and len(plain) > 2 and int.from_bytes(plain[:2], "big") == len(plain) - 2:
+            handed = inspect_tree.try_handover(plain[2:])  # with NLEN before it, as read from the tag
         if handed is None:
-            raise problem from None
+            raise _placed(problem, plain) from None
         return "NFC handover message", handed
     return tree.label, tree
+
+
+def _placed(problem: Malformed, data: bytes) -> Malformed:
+    """Return the complaint with its offset, where walking the heads finds the same one."""
+    if problem.offset is None:
+        try:
+            cbor.scan(data)
+        except Malformed as found:
+            if found.code is problem.code:
+                return found
+    return problem

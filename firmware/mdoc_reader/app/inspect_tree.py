@@ -4,34 +4,59 @@ from __future__ import annotations
 
 import base64
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from cbor2 import CBORSimpleValue, CBORTag
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
 from mdoc_reader.app import inspect_names as names
 from mdoc_reader.mdoc import cbor, cose, handover
 from mdoc_reader.mdoc.keys import curve_of
 from mdoc_reader.model.connection import BleMethod
 from mdoc_reader.model.reasons import Malformed, MalformedCode
-from mdoc_reader.trust.anchors import certificates_in
+from mdoc_reader.trust.anchors import UNREADABLE, certificates_in
 
-_LIMITS = cbor.Limits(max_bytes=16 * 1024 * 1024, max_depth=24, max_items=200_000)
+_LIMITS = cbor.Limits(max_bytes=16 * 1024 * 1024, max_depth=24, max_items=100_000)
 _DEEPEST = 8  # encoded CBOR in encoded CBOR
 _SHORT = 24
 
 
 @dataclass(slots=True)
+class _Place:
+    """How deep in encoded CBOR we are, and how many items the whole tree may still have (shared by all places)."""
+
+    depth: int
+    left: list[int]
+
+    def open(self, content: bytes) -> object:
+        """Decode encoded CBOR within what is left of the whole tree's items. Raises Malformed."""
+        limits = cbor.Limits(_LIMITS.max_bytes, _LIMITS.max_depth, self.left[0])
+        items = sum(1 for _ in cbor.walk(content, limits=limits))
+        value = cbor.decode(content, limits)
+        self.left[0] -= items
+        return value
+
+    def below(self) -> _Place:
+        """Return the place inside encoded CBOR here."""
+        return _Place(self.depth + 1, self.left)
+
+
+@dataclass(slots=True)
 class Node:
-    """One place of a tree: what it is called, what it says in short, and what is below."""
+    """One place of a tree: what it is called, what it says in short, and what is below.
+
+    `type` is what programs go by: a text and a byte string of the same digits differ in it alone. `key` is a map's key.
+    """
 
     label: str
     text: str = ""
     value: object = None
     children: list[Node] = field(default_factory=list)
+    type: str = "text"
+    key: int | str | None = None
 
     def lines(self, indent: str = "", *, colour: bool = False) -> list[str]:
         """Return the tree as lines."""
@@ -43,12 +68,19 @@ class Node:
 
     def as_json(self) -> object:
         """Return the tree as JSON has it: every byte of it."""
-        told: dict[str, object] = {"name": self.label}
-        if self.children:
+        told: dict[str, object] = {"name": self.label, "type": self.type}
+        if self.key is not None:
+            told["key"] = self.key
+        if self.type in _PARENTS:
             told["children"] = [child.as_json() for child in self.children]
+            if self.value is not None:  # what was encoded here, as it was received
+                told["encoded"] = self.value
         else:
-            told["value"] = self.value if self.value is not None else self.text
+            told["value"] = self.value
         return told
+
+
+_PARENTS = frozenset({"map", "array", "certificate", "certificates", "handover", "carrier"})
 
 
 def _safe(text: str) -> str:
@@ -57,77 +89,99 @@ def _safe(text: str) -> str:
 
 def cbor_tree(data: bytes, kind: str) -> Node:
     """Return the tree of one encoded item; an empty `kind` lets its shape say what it is. Raises Malformed."""
-    value = cbor.decode(data, _LIMITS)
+    place = _Place(0, [_LIMITS.max_items])
+    value = place.open(data)
     kind = kind or names.kind_of(value)
-    return _node(kind, value, kind, 0)
+    return _node(kind, value, kind, place)
 
 
-def _node(label: str, value: object, kind: str, depth: int) -> Node:
+def _node(label: str, value: object, kind: str, place: _Place) -> Node:
     if isinstance(value, CBORTag):
-        return _tagged(label, value, kind, depth)
+        return _tagged(label, value, kind, place)
     if isinstance(value, Mapping):
-        node = Node(label, f"map of {len(value)}")
-        node.children = [_entry(key, item, kind, depth) for key, item in value.items()]
+        node = Node(label, f"map of {len(value)}", type="map")
+        node.children = [_entry(key, item, kind, place) for key, item in value.items()]
         return node
     if isinstance(value, (list, tuple)):
-        return _array(label, value, kind, depth)
+        return _array(label, value, kind, place)
     if isinstance(value, bytes):
-        return _bytes(label, value, kind, depth)
-    return Node(label, _scalar(value), _json_scalar(value))
+        return _bytes(label, value, kind, place)
+    return Node(label, _scalar(value), _json_scalar(value), type=_type(value))
 
 
-def _entry(key: object, item: object, kind: str, depth: int) -> Node:
-    name, below = names.entry(kind, key)
-    if below == "digest" and isinstance(item, bytes):
-        return Node(name, f"digest, {len(item)} bytes", _b64(item))
-    if below == "uuid" and isinstance(item, bytes) and len(item) == 16:
-        return Node(name, str(UUID(bytes=item)), str(UUID(bytes=item)))
-    if below == "curve" and isinstance(item, int):
-        return Node(name, f"{item} ({names.curve(item)})", item)
-    if below == "algorithm" and isinstance(item, int):
-        known = cose.ALGORITHMS.get(item)
-        return Node(name, f"{item} ({known.name if known else 'HMAC 256/256' if item == 5 else 'unknown'})", item)
-    return _node(name, item, below, depth)
+def _type(value: object) -> str:
+    if value is None:
+        return "null"
+    for kind, name in ((bool, "bool"), (int, "int"), (float, "float"), (str, "text")):
+        if isinstance(value, kind):
+            return name
+    return "simple"
 
 
-def _array(label: str, value: Sequence[object], kind: str, depth: int) -> Node:
-    node = Node(label, f"array of {len(value)}")
-    for index, item in enumerate(value):
-        name, below = names.element(kind, index)
-        node.children.append(_node(name, item, below, depth))
+def _entry(key: object, item: object, kind: str, place: _Place) -> Node:
+    node = _named_entry(key, item, kind, place)
+    node.key = key if isinstance(key, (int, str)) and not isinstance(key, bool) else None
     return node
 
 
-def _tagged(label: str, value: CBORTag, kind: str, depth: int) -> Node:
+def _named_entry(key: object, item: object, kind: str, place: _Place) -> Node:
+    name, below = names.entry(kind, key)
+    if below == "digest" and isinstance(item, bytes):
+        return Node(name, f"digest, {len(item)} bytes", _b64(item), type="bytes")
+    if below == "uuid" and isinstance(item, bytes) and len(item) == 16:
+        return Node(name, str(UUID(bytes=item)), _b64(item), type="bytes")
+    if below == "curve" and isinstance(item, int):
+        return Node(name, f"{item} ({names.curve(item)})", item, type="int")
+    if below == "algorithm" and isinstance(item, int):
+        known = cose.ALGORITHMS.get(item)
+        return Node(
+            name, f"{item} ({known.name if known else 'HMAC 256/256' if item == 5 else 'unknown'})", item, type="int"
+        )
+    return _node(name, item, below, place)
+
+
+def _array(label: str, value: Sequence[object], kind: str, place: _Place) -> Node:
+    node = Node(label, f"array of {len(value)}", type="array")
+    for index, item in enumerate(value):
+        name, below = names.element(kind, index)
+        node.children.append(_node(name, item, below, place))
+    return node
+
+
+def _tagged(label: str, value: CBORTag, kind: str, place: _Place) -> Node:
     if value.tag == cbor.ENCODED_CBOR and isinstance(value.value, bytes):
-        if depth < _DEEPEST:
+        if place.depth < _DEEPEST:
             try:
-                below = _node(label, cbor.decode(value.value, _LIMITS), kind, depth + 1)
+                below = _node(label, place.open(value.value), kind, place.below())
             except Malformed as problem:
-                return Node(label, f"encoded CBOR that cannot be read: {problem}", _b64(value.value))
+                return Node(label, f"encoded CBOR that cannot be read: {problem}", _b64(value.value), type="bytes")
             below.text = f"encoded CBOR, {len(value.value)} bytes; {below.text}"
+            if below.type in _PARENTS:
+                below.value = _b64(value.value)
             return below
-        return Node(label, f"encoded CBOR, {len(value.value)} bytes", _b64(value.value))
-    below = _node(label, value.value, kind, depth)
+        return Node(label, f"encoded CBOR, {len(value.value)} bytes", _b64(value.value), type="bytes")
+    below = _node(label, value.value, kind, place)
     below.text = f"tag {value.tag} {below.text}"
     return below
 
 
-def _bytes(label: str, value: bytes, kind: str, depth: int) -> Node:
+def _bytes(label: str, value: bytes, kind: str, place: _Place) -> Node:
     if kind == "certificate":
         found = try_certificate(value)
         if found is not None:
             found.label = label
             return found
-    if kind in {"protected", "mso payload"} and depth < _DEEPEST and value:
+    if kind in {"protected", "mso payload"} and place.depth < _DEEPEST and value:
         below = {"protected": "header", "mso payload": "MSO"}[kind]
         try:
-            node = _node(label, cbor.decode(value, _LIMITS), below, depth + 1)
+            node = _node(label, place.open(value), below, place.below())
         except Malformed:
-            return Node(label, _shortened(value), _b64(value))
+            return Node(label, _shortened(value), _b64(value), type="bytes")
         node.text = f"{len(value)} bytes; {node.text}"
+        if node.type in _PARENTS:
+            node.value = _b64(value)
         return node
-    return Node(label, _shortened(value), _b64(value))
+    return Node(label, _shortened(value), _b64(value), type="bytes")
 
 
 def _shortened(value: bytes) -> str:
@@ -165,14 +219,20 @@ def certificates_tree(pem: bytes) -> Node:
     found = [tree for der in certificates_in(pem)[:64] if (tree := try_certificate(der)) is not None]
     if not found:
         raise Malformed(MalformedCode.BAD_CERTIFICATE)
-    return found[0] if len(found) == 1 else Node("certificates", f"{len(found)}", children=found)
+    return found[0] if len(found) == 1 else Node("certificates", f"{len(found)}", children=found, type="certificates")
 
 
 def try_certificate(der: bytes) -> Node | None:
     """Return the tree of a DER certificate, or None when it is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on a serial number below one, say: it is shown, which is enough
+        return _certificate(der)
+
+
+def _certificate(der: bytes) -> Node | None:
     try:
         certificate = x509.load_der_x509_certificate(der)
-        node = Node("certificate", f"{len(der)} bytes", _b64(der))
+        node = Node("certificate", f"{len(der)} bytes", _b64(der), type="certificate")
         facts = {
             "subject": certificate.subject.rfc4514_string(),
             "issuer": certificate.issuer.rfc4514_string(),
@@ -185,7 +245,7 @@ def try_certificate(der: bytes) -> Node | None:
         for extension in certificate.extensions:
             text = names.extension(extension.value) + (" (critical)" if extension.critical else "")
             node.children.append(Node(extension.oid._name, text, text))
-    except (ValueError, UnsupportedAlgorithm, x509.UnsupportedGeneralNameType, x509.DuplicateExtension):
+    except (*UNREADABLE, TypeError):  # TypeError: a name attribute that is a bit string
         return None
     return node
 
@@ -204,25 +264,32 @@ def try_handover(data: bytes) -> Node | None:
         found = handover.parse(data)
     except Malformed:
         return None
-    node = Node("Handover Select" if found.select else "Handover Request", f"version {found.version}")
+    select = isinstance(found, handover.HandoverSelect)
+    version = ".".join(map(str, found.version))
+    node = Node("Handover Select" if select else "Handover Request", f"version {version}", _b64(data), type="handover")
     for carrier in found.carriers:
         method = carrier.method
-        name = type(method).__name__.removesuffix("Method") if method is not None else "unknown carrier"
-        below = Node(f"carrier {name}", f"reference h'{carrier.reference.hex()}', power state {carrier.power_state}")
+        facts = f"reference h'{carrier.reference.hex()}', power state {carrier.power_state.name.lower()}"
+        below = Node(f"carrier {carrier.kind}", facts, type="carrier")
         if isinstance(method, BleMethod):
             below.children = [
-                Node("mdoc peripheral server mode", str(method.peripheral_server).lower()),
-                Node("mdoc central client mode", str(method.central_client).lower()),
-                Node("UUID", str(method.peripheral_uuid or method.central_uuid or "none")),
-                Node("address", method.address.hex(":") if method.address else "none"),
+                Node("mdoc peripheral server mode", str(method.peripheral_server).lower(), method.peripheral_server),
+                Node("mdoc central client mode", str(method.central_client).lower(), method.central_client),
+                _fact("UUID", str(method.peripheral_uuid or method.central_uuid or "none")),
+                _fact("address", method.address.hex(":") if method.address else "none"),
+                _fact("L2CAP PSM", "none" if method.psm is None else str(method.psm)),
             ]
+            for mode in below.children[:2]:
+                mode.type = "bool"
         elif method is not None:
-            below.children = [Node("options", str(method))]
+            below.children = [_fact("options", str(method))]
         node.children.append(below)
-    if found.engagement is not None:
-        kind = "DeviceEngagement" if found.select else "ReaderEngagement"
-        try:
-            node.children.append(cbor_tree(found.engagement, kind))
-        except Malformed as problem:
-            node.children.append(Node(kind, f"cannot be read: {problem}", _b64(found.engagement)))
+    if isinstance(found, handover.HandoverSelect):
+        node.children.append(cbor_tree(found.engagement.raw, "DeviceEngagement"))
+    elif found.reader_engagement is not None:
+        node.children.append(cbor_tree(found.reader_engagement, "ReaderEngagement"))
     return node
+
+
+def _fact(name: str, text: str) -> Node:
+    return Node(name, text, text)

@@ -1,6 +1,6 @@
 """What the decoders need to do to a grey picture before looking at it, with the standard library alone.
 
-numpy would do the same and costs some 20 MiB of resident memory, which a reader on a small board keeps for itself.
+numpy would do the same and costs some 12 MiB of resident memory, which a reader on a small board keeps for itself.
 """
 
 from __future__ import annotations

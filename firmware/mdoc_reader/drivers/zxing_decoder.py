@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 import zxingcpp
 
-from mdoc_reader.drivers.grey import halved, usable
+from mdoc_reader.drivers.grey import halved, tight, usable
 from mdoc_reader.engagement.ports import Decoder, Frame
 
 SIMULATED = False
@@ -38,7 +38,10 @@ class ZxingDecoder:
         """Return the text of every QR code found, at most eight. Never raises on any picture."""
         if not usable(frame):
             return []
-        found = _look(frame.pixels, frame.width, frame.height, frame.stride)
+        if frame.pixels.nbytes < frame.stride * frame.height:  # a view wants the last row's padding too
+            found = _look(tight(frame), frame.width, frame.height, frame.width)
+        else:
+            found = _look(frame.pixels, frame.width, frame.height, frame.stride)
         if found or not self._second_try or min(frame.width, frame.height) < 2 * SMALLEST_HALF:
             return found
         width, height = frame.width // 2, frame.height // 2

@@ -201,6 +201,10 @@ def _read_head(data: bytes, position: int, size: int) -> tuple[int, int, int]:
     return major, int.from_bytes(data[position : position + width], "big"), position + width
 
 
+# So many places may look like an item and not be it before every item is looked at instead.
+_NEAR_MATCHES = 32
+
+
 class Slices:
     """Finds, in the message as received, the encoded tag 24 items whose content was decoded from it.
 
@@ -217,27 +221,32 @@ class Slices:
 
     def of(self, content: bytes) -> bytes:
         """Return the slice `#6.24(content)` as it was received, whatever length form its sender chose."""
+        if self._spans is not None:
+            return self._unusual(content)
         message = self._message
         wrapper = _wrapper(len(content))
         needle = wrapper + content[:40]
         for origin in (self._position, 0):
             at = message.find(needle, origin)
-            while at >= 0:
+            for _ in range(_NEAR_MATCHES):
+                if at < 0:
+                    break
                 body = at + len(wrapper)
                 if message.startswith(content, body):
-                    self._position = body + len(content)
-                    return message[at : self._position]
+                    end = body + len(content)
+                    self._position = max(self._position, end)
+                    return message[at:end]
                 at = message.find(needle, at + 1)
         return self._unusual(content)
 
     def _unusual(self, content: bytes) -> bytes:
-        """Look through every item: the sender spelt the tag or the length in a longer form than needed."""
+        """Look through every item, once: the sender chose longer forms than needed, or planted look-alikes."""
         if self._spans is None:
             self._spans = {}
             tag_at = -1
             for at, major, end in walk(self._message):
                 if major == 6:
-                    tag_at = at
+                    tag_at = at if _read_head(self._message, at, len(self._message))[1] == ENCODED_CBOR else -1
                 elif major == 2 and tag_at >= 0:
                     _, length, body = _read_head(self._message, at, len(self._message))
                     self._spans.setdefault(self._message[body : body + length], self._message[tag_at:end])

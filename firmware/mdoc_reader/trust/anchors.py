@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -25,6 +26,17 @@ SUFFIXES = frozenset({".pem", ".der", ".crt", ".cer"})
 _PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
 _PEM_END = b"-----END CERTIFICATE-----"
 _DER = Encoding.DER
+
+
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""Everything the X.509 library raises on a certificate that it cannot read."""
 
 
 class TrustCode(ReasonCode):
@@ -102,9 +114,7 @@ def anchor_from_certificate(certificate: x509.Certificate, source: str) -> Ancho
         subject = certificate.subject
         subject_der = slices(certificate.public_bytes(_DER)).subject
         text = subject.rfc4514_string()
-    except ValueError:
-        return TrustCode.NOT_A_CERTIFICATE
-    except x509.UnsupportedGeneralNameType:
+    except UNREADABLE:
         return TrustCode.NOT_A_CERTIFICATE
     if not isinstance(key, (ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
         return TrustCode.UNSUPPORTED_KEY
@@ -149,7 +159,7 @@ def build(certificates: Iterable[tuple[str, bytes]]) -> tuple[TrustAnchors, tupl
             break
         try:
             anchor = anchor_from_certificate(x509.load_der_x509_certificate(der), source)
-        except ValueError:
+        except UNREADABLE:
             anchor = TrustCode.NOT_A_CERTIFICATE
         if isinstance(anchor, TrustCode):
             skipped.append(Skipped(source, anchor))
@@ -189,7 +199,7 @@ def certificates_in(data: bytes) -> Sequence[bytes]:
 def _der(block: bytes) -> bytes:
     try:
         return x509.load_pem_x509_certificate(block).public_bytes(_DER)
-    except ValueError:
+    except UNREADABLE:
         return b""
 
 

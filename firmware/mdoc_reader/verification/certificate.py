@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from mdoc_reader.mdoc.keys import Curve, SignaturePublicKey, curve_of
 from mdoc_reader.model.reasons import Severity
 from mdoc_reader.model.verdict import Finding
-from mdoc_reader.trust.anchors import Anchor, TrustAnchors
+from mdoc_reader.trust.anchors import UNREADABLE, Anchor, TrustAnchors
 from mdoc_reader.trust.der import COUNTRY, STATE, CertificateSlices, name_text, slices
 from mdoc_reader.verification.codes import VerificationCode as Code
 
@@ -120,14 +120,18 @@ def _warning(code: Code) -> Finding:
 
 def read_signer(der: bytes, anchors: TrustAnchors) -> Signer:
     """Read a leaf certificate and find its anchor. Raises ValueError (unreadable) or Malformed (unsupported key)."""
+    try:
+        return _read_signer(der, anchors)
+    except UNREADABLE as error:
+        raise ValueError("unreadable certificate") from error
+
+
+def _read_signer(der: bytes, anchors: TrustAnchors) -> Signer:
     certificate = x509.load_der_x509_certificate(der)
     parts = slices(der)
     findings: list[Finding] = []
-    try:
-        key = certificate.public_key()
-        extensions = certificate.extensions
-    except (UnsupportedAlgorithm, x509.UnsupportedGeneralNameType, x509.DuplicateExtension) as error:
-        raise ValueError("unsupported certificate") from error
+    key = certificate.public_key()
+    extensions = certificate.extensions
     if not isinstance(key, (ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
         raise ValueError("not a key for signatures")
     curve = curve_of(key)

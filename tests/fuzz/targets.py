@@ -1,0 +1,171 @@
+"""Every parser that takes bytes from outside, with seeds: the one table behind all hostile-input tests."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mdoc_reader.mdoc import cbor, cose, engagement, handover, keys, mso, ndef, request, response, session, transcript
+from mdoc_reader.model.reasons import Malformed
+from mdoc_reader.transport.chunks import Reassembler
+from mdoc_reader.transport.ports import LinkError
+from mdoc_reader.trust import anchors
+from mdoc_reader.verification.certificate import SignerCache
+from mdoc_reader.verification.document import Evidence
+from mdoc_reader.verification.verify import verify_response
+
+HERE = Path(__file__).resolve().parent
+ALLOWED = (Malformed, LinkError)
+"""Whatever else comes out of a parser is a defect."""
+
+
+@functools.cache
+def vectors() -> dict[str, bytes]:
+    """Return the project's own P-256 vector, its hexadecimal fields as bytes."""
+    told = json.loads((HERE.parent / "vectors" / "p256.json").read_text())
+    found: dict[str, bytes] = {}
+
+    def collect(value: object, name: str) -> None:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                collect(item, f"{name}.{key}" if name else key)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                collect(item, f"{name}[{index}]")
+        elif isinstance(value, str):
+            try:
+                found[name] = bytes.fromhex(value)
+            except ValueError:
+                found[name] = value.encode()
+
+    collect(told, "")
+    return found
+
+
+@functools.cache
+def _of_kind(kind: str) -> tuple[bytes, ...]:
+    """Return every vector that is a valid example for a parser: those it accepts."""
+    parse = PARSERS[kind]
+    accepted = []
+    for data in (*vectors().values(), *_annex_d(), *_made()):
+        if len(data) > 12_000:
+            continue
+        try:
+            parse(data)
+        except ALLOWED:
+            continue
+        accepted.append(data)
+    return tuple(accepted[:12]) or (b"\xa0",)
+
+
+def _annex_d() -> list[bytes]:
+    folder = Path(os.environ.get("MDOC_VECTORS", HERE.parents[2] / "shared" / "vectors")) / "iso18013-5-annexD"
+    return [bytes.fromhex(file.read_text()) for file in sorted(folder.glob("*.hex"))] if folder.is_dir() else []
+
+
+def _made() -> list[bytes]:
+    answer = next(data for name, data in vectors().items() if "device_response" in name)
+    document = response.parse(answer).documents[0]
+    proof = document.issuer_auth
+    payload = proof.payload or b""
+    security = cbor.as_embedded(cbor.decode(payload), "MSO")
+    return [
+        payload,
+        security,
+        cbor.encode([proof.protected_bytes, {33: cose.certificate_chain(proof, "")[0][0]}, payload, proof.proof]),
+        keys.encode_cose_key(mso.parse(payload).device_key()[1]),
+        cose.certificate_chain(proof, "")[0][0],
+        b"\x01" + answer[:200],
+        bytes.fromhex("d1010a55036170706c653a2f2f78"),
+    ]
+
+
+def _cose(data: bytes) -> None:
+    parsed = cose.parse(cbor.decode(data), "COSE_Sign1", "proof")
+    cose.certificate_chain(parsed, "x5chain")
+
+
+def _walk(data: bytes) -> None:
+    cbor.scan(data)
+    for content in (data[:40], data):
+        cbor.Slices(cbor.embed(content) + data).of(content)
+
+
+def _qr(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    engagement.from_qr(text if text[:5].lower() == "mdoc:" else "mdoc:" + base64.urlsafe_b64encode(data).decode())
+
+
+def _chunks(data: bytes) -> None:
+    parts = Reassembler(4096)
+    position = 0
+    while position < len(data):
+        size = 1 + data[position] % 64
+        parts.feed(data[position + 1 : position + 1 + size])
+        position += 1 + size
+
+
+@functools.cache
+def _evidence() -> Evidence:
+    trusted, _ = anchors.build([("anchor", data) for data in vectors().values() if data[:1] == b"\x30"])
+    bare = next(data for name, data in vectors().items() if "transcript" in name)
+    return Evidence(transcript.unwrap(bare), datetime(2026, 11, 1, tzinfo=UTC), SignerCache(trusted), None, None, (18,))
+
+
+def _verdict(data: bytes) -> None:
+    verify_response(response.parse(data), _evidence())
+
+
+def _anchors(data: bytes) -> None:
+    anchors.build([("fuzz", der) for der in anchors.certificates_in(data)])
+
+
+PARSERS: dict[str, Callable[[bytes], object]] = {
+    "cbor": cbor.decode,
+    "walk": _walk,
+    "cose_key": lambda data: keys.parse_cose_key(cbor.decode(data)),
+    "cose": _cose,
+    "engagement": engagement.parse,
+    "qr": _qr,
+    "establishment": session.parse_session_establishment,
+    "session_data": session.parse_session_data,
+    "request": request.parse_device_request,
+    "response": response.parse,
+    "mso": mso.parse_content,
+    "transcript": transcript.unwrap,
+    "ndef": ndef.parse,
+    "handover": handover.parse,
+    "chunks": _chunks,
+    "anchors": _anchors,
+    "verdict": _verdict,
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A parser with its seeds."""
+
+    name: str
+    parse: Callable[[bytes], object]
+
+    @property
+    def seeds(self) -> tuple[bytes, ...]:
+        """Valid examples, or the smallest map where there is none."""
+        return _of_kind(self.name)
+
+    def __call__(self, data: bytes) -> bool:
+        """Parse; True when accepted, False when refused by one of our own errors."""
+        try:
+            self.parse(data)
+        except ALLOWED:
+            return False
+        return True
+
+
+TARGETS = {name: Target(name, parse) for name, parse in PARSERS.items()}
