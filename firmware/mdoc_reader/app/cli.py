@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="mdoc-reader", description="A headless ISO/IEC 18013-5 mdoc reader.")
     parser.add_argument("--version", action="version", version=f"mdoc-reader {version('mdoc-reader')}")
     # The X.509 library warns about certificates that break a rule; verification has findings for that.
-    warnings.filterwarnings("ignore", "The parsed certificate contained a serial number")
+    warnings.filterwarnings("ignore", ".*serial number")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_config(commands)

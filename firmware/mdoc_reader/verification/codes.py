@@ -50,6 +50,7 @@ class VerificationCode(ReasonCode):
     # Digests
     DIGEST_MISMATCH = "digest_mismatch", "A data element was altered after it was issued."
     DIGEST_UNKNOWN = "digest_unknown", "A data element was not issued with this document."
+    NO_ELEMENTS = "no_elements", "The document was returned without any data element."
     ITEM_MALFORMED = "item_malformed", "A data element cannot be read."
     ELEMENT_TWICE = "element_twice", "A data element was returned twice."
     DIGEST_TWICE = "digest_twice", "Two data elements claim the same digest."

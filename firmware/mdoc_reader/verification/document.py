@@ -155,8 +155,12 @@ def _issuer_signature(
 def _digests(document: response.Document, security: mso.MobileSecurityObject, ledger: Ledger) -> Elements:
     check = Check.DIGESTS
     digest_of = _HASHES[security.digest_algorithm]
-    ledger.checks[check] = CheckState.PASSED
     elements: dict[str, dict[str, object]] = {}
+    if not document.namespaces and not document.device_namespaces:
+        # Nothing was returned, or somebody hid it under another name: there is nothing a digest could vouch for.
+        ledger.warn(Code.NO_ELEMENTS)
+        return elements
+    ledger.checks[check] = CheckState.PASSED
     for namespace, items in document.namespaces.items():
         expected = security.value_digests.get(namespace, {})
         matched: dict[str, object] = {}
