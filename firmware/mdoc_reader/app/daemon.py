@@ -21,6 +21,8 @@ from mdoc_reader.reader.machine import Phase
 
 log = logging.getLogger(__name__)
 
+_PANEL_LOOK_S = 2.0
+
 
 class EventStream:
     """Writes what happens as JSON lines: phases, outcomes and faults; nothing personal. An `Observer`.
@@ -102,6 +104,18 @@ def _observers(events: EventStream | None) -> Sequence[Observer]:
     return () if events is None else (events,)
 
 
+async def _watch(panel: Panel, events: EventStream | None) -> None:
+    """Tell when lamps or display stop working, and when they are back: the door goes on deciding without them."""
+    works = True
+    while True:
+        if panel.healthy is not works:
+            works = not works
+            log.warning("the panel %s", "works again" if works else "has a part that does not answer")
+            if events is not None:
+                events.write("panel", works=works)
+        await asyncio.sleep(_PANEL_LOOK_S)
+
+
 async def _serve(engine: Engine, drivers: dict[str, wiring.Driver], panel: Panel, events: EventStream | None) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -113,6 +127,7 @@ async def _serve(engine: Engine, drivers: dict[str, wiring.Driver], panel: Panel
         engine.availability("bluetooth", available=False)
     radio.on_availability(lambda available: engine.availability("bluetooth", available=available))
     running = asyncio.create_task(engine.run(), name="engine")
+    watching = asyncio.create_task(_watch(panel, events), name="panel-health")
     try:
         if not drivers["camera"].disabled:
             scanner = Scanner(
@@ -136,5 +151,6 @@ async def _serve(engine: Engine, drivers: dict[str, wiring.Driver], panel: Panel
         if scanner is not None:
             await scanner.close()
         running.cancel()
-        await asyncio.wait({running}, timeout=10.0)
+        watching.cancel()
+        await asyncio.wait({running, watching}, timeout=10.0)
         panel.signal(Sign.FAULT)

@@ -86,9 +86,10 @@ def load_driver(kind: str, chosen: DriverSettings, *, product: bool, file: str) 
     try:
         module = point.load()
     except ImportError as error:
-        raise SettingsError(
-            f"{file}: {kind}.driver: {chosen.driver!r} needs the Python package {error.name!r}, which is not installed"
-        ) from None
+        what = (
+            f"the Python package {error.name!r}, which is not installed" if error.name else f"what is missing: {error}"
+        )
+        raise SettingsError(f"{file}: {kind}.driver: {chosen.driver!r} needs {what}") from None
     if product and module.SIMULATED:
         raise SettingsError(_simulated(file, kind, point.name))
     try:
