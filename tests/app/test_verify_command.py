@@ -21,6 +21,7 @@ from mdoc_reader.lab.situations import SITUATIONS
 from mdoc_reader.mdoc import cbor, keys, request, session, transcript
 from mdoc_reader.mdoc.keys import CURVES_BY_NAME, generate_agreement_key
 from mdoc_reader.mdoc.request import ItemsRequest, build_device_request
+from mdoc_reader.trust.anchors import certificates_in
 
 ALL_PASSED = dict.fromkeys(
     ["certificate_path", "issuer_signature", "digests", "device_authentication", "validity", "doctype"], "passed"
@@ -129,6 +130,10 @@ def test_anchors_missing_empty_and_wrong(case: Callable[..., Case], capsys: pyte
     (made.folder / "empty").mkdir()
     code, output = made.run("--json", anchors="empty", capsys=capsys)
     assert code == 1
+    der = certificates_in((made.folder / "iaca.pem").read_bytes())[0]
+    for name, content in {"iaca.der": der, "iaca.hex": der.hex().encode() + b"\n"}.items():
+        (made.folder / name).write_bytes(content)
+        assert made.run(anchors=name, capsys=capsys)[0] == 0, name
     code, output = made.run("--anchors", str(made.folder / "iaca.pem"), anchors="other.pem", capsys=capsys)
     assert code == 0, "several anchors may be given"
 

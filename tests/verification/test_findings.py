@@ -320,7 +320,24 @@ def _algorithm_unprotected(document: dict[str, object]) -> None:
     signed["issuerAuth"][1][1] = -7
 
 
-@pytest.mark.parametrize("change", [_tagged, _undefined_kid])
+def _empty_payload(document: dict[str, object]) -> None:
+    signed = document["deviceSigned"]
+    assert isinstance(signed, dict)
+    signed["deviceAuth"]["deviceSignature"][2] = b""
+
+
+def test_a_payload_that_is_not_what_was_signed_is_refused() -> None:
+    def change(document: dict[str, object]) -> None:
+        signed = document["deviceSigned"]
+        assert isinstance(signed, dict)
+        signed["deviceAuth"]["deviceSignature"][2] = b"something else"
+
+    verdict = World(change=_recode(change)).judge()
+    assert verdict.checks[Check.DEVICE_AUTHENTICATION] is CheckState.FAILED
+    assert "device_payload_present" in codes(verdict, Severity.ERROR)
+
+
+@pytest.mark.parametrize("change", [_tagged, _undefined_kid, _empty_payload])
 def test_variations_that_are_tolerated(change: Callable[[dict[str, object]], None]) -> None:
     assert World(change=_recode(change)).judge().validity is Validity.VALID
 

@@ -25,16 +25,34 @@ FULL_DATE = 1004
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on one decoding: bytes, nesting, and items (every value, key and tag counts as one)."""
+    """Bounds on one decoding: bytes, nesting, items (every value, key and tag counts as one), entries of one map.
+
+    Data of up to `uncounted` bytes is decoded without counting first: its size alone bounds what it can cost.
+    """
 
     max_bytes: int = 4 * 1024 * 1024
     max_depth: int = 24
     max_items: int = 100_000
+    max_entries: int = 2048
+    uncounted: int = 32 * 1024
 
 
 DEFAULT_LIMITS = Limits()
-# Below this size even one item a byte stays within a few MiB, so counting items first is not worth its time.
-_UNCOUNTED = 64 * 1024
+# Python's hashes of numbers, arrays and tags are no secret: whoever chooses such keys can make all of them collide, and
+# a map then costs the square of its entries. Numbers are held by the number of entries; arrays, maps and tags as keys,
+# for which no format here has a use, by this.
+_MAX_COMPOSITE_KEYS = 64
+
+
+class Tally:
+    """What the embedded parts of one message may hold together: many small ones must not be a way around one bound."""
+
+    __slots__ = ("items", "uncounted")
+
+    def __init__(self, items: int = 100_000, uncounted: int = 64 * 1024) -> None:
+        """Allow so many items, and so many bytes that are decoded without being counted."""
+        self.items = items
+        self.uncounted = uncounted
 
 
 def _keep(tag: int) -> Callable[..., CBORTag]:
@@ -49,16 +67,20 @@ _BUILT_IN_TAGS = (0, 1, 2, 3, 4, 5, 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256
 _KEEP_TAGS = {tag: _keep(tag) for tag in _BUILT_IN_TAGS}
 
 
-def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> object:
-    """Decode exactly one item that spans all of `data`.
+def decode(data: bytes, limits: Limits = DEFAULT_LIMITS, tally: Tally | None = None) -> object:
+    """Decode exactly one item that spans all of `data`; with a tally, as one of several parts of a message.
 
     Maps are dict, arrays list, tags CBORTag; below a tag they are frozendict and tuple. Raises Malformed.
     """
     size = len(data)
     if size > limits.max_bytes:
         raise Malformed(MalformedCode.TOO_LARGE, detail=f"{size} bytes, at most {limits.max_bytes}")
-    if size > _UNCOUNTED:
-        scan(data, limits=limits)
+    if tally is not None:
+        tally.uncounted -= size
+        if size > limits.uncounted or tally.uncounted < 0:
+            tally.items -= _measure(data, 0, limits, min(limits.max_items, tally.items))[1]
+    elif size > limits.uncounted:
+        _measure(data, 0, limits, limits.max_items)
     stream = io.BytesIO(data)
     decoder = cbor2.CBORDecoder(
         stream,
@@ -142,12 +164,57 @@ def unwrap(data: bytes, path: str, limits: Limits = DEFAULT_LIMITS) -> bytes:
 def scan(data: bytes, start: int = 0, limits: Limits = DEFAULT_LIMITS) -> int:
     """Walk one item's heads without building values; return the offset behind it. Raises Malformed.
 
-    Bounds the number of items and the depth, so that what cbor2 then builds is bounded too.
+    Bounds items, depth, entries of a map and composite keys, so that what cbor2 then builds is bounded too.
     """
-    end = start
-    for _, _, behind in walk(data, start, limits):
-        end = behind
-    return end
+    return _measure(data, start, limits, limits.max_items)[0]
+
+
+def _measure(data: bytes, position: int, limits: Limits, max_items: int) -> tuple[int, int]:
+    """Return the offset behind one item, and how many items it holds. What `walk` does, in one go and with all bounds.
+
+    Two lists say what is open: how many children are still to come, and whether they are a map's. A key is due in a map
+    that still expects an even number of them.
+    """
+    size, max_depth, max_entries = len(data), limits.max_depth, limits.max_entries
+    remaining, in_map = [1], [False]
+    items = composite_keys = 0
+    while remaining:
+        left = remaining[-1]
+        if left == 0:
+            remaining.pop()
+            in_map.pop()
+            continue
+        remaining[-1] = left - 1
+        items += 1
+        if items > max_items:
+            raise Malformed(MalformedCode.TOO_MANY_ITEMS, offset=position)
+        head_at = position
+        if position < size and data[position] & 31 < 24:
+            initial = data[position]
+            major, argument = initial >> 5, initial & 31
+            position += 1
+        else:
+            major, argument, position = _read_head(data, position, size)
+        if major in {2, 3}:
+            position += argument
+            if position > size:
+                raise Malformed(MalformedCode.TRUNCATED, offset=head_at)
+        elif major in {4, 5, 6}:
+            if in_map[-1] and not left & 1:
+                composite_keys += 1
+                if composite_keys > _MAX_COMPOSITE_KEYS:
+                    raise Malformed(MalformedCode.TOO_MANY_ITEMS, offset=head_at, detail="keys that are no plain value")
+            children = 1 if major == 6 else argument * (major - 3)
+            # Every child takes a byte at least: a declared count beyond that is a lie and is not walked.
+            if children > size - position:
+                raise Malformed(MalformedCode.TRUNCATED, offset=head_at)
+            if major == 5 and argument > max_entries:
+                raise Malformed(MalformedCode.TOO_MANY_ITEMS, offset=head_at, detail=f"at most {max_entries} entries")
+            remaining.append(children)
+            in_map.append(major == 5)
+            if len(remaining) > max_depth + 1:
+                raise Malformed(MalformedCode.TOO_DEEP, offset=head_at)
+    return position, items
 
 
 def walk(data: bytes, start: int = 0, limits: Limits = DEFAULT_LIMITS) -> Iterator[tuple[int, int, int]]:
@@ -201,8 +268,10 @@ def _read_head(data: bytes, position: int, size: int) -> tuple[int, int, int]:
     return major, int.from_bytes(data[position : position + width], "big"), position + width
 
 
-# So many places may look like an item and not be it before every item is looked at instead.
+# So many places may look like an item and not be it, and so many items may lie before the last one found, before every
+# item is looked at instead: either way the work stays in proportion to the message.
 _NEAR_MATCHES = 32
+_LOOKS_BACK = 64
 
 
 class Slices:
@@ -211,12 +280,13 @@ class Slices:
     Ask in the order of the message: each search starts where the last one ended.
     """
 
-    __slots__ = ("_message", "_position", "_spans")
+    __slots__ = ("_looks_back", "_message", "_position", "_spans")
 
     def __init__(self, message: bytes) -> None:
         """Search in `message`, which `decode` accepted."""
         self._message = message
         self._position = 0
+        self._looks_back = 0
         self._spans: dict[bytes, bytes] | None = None
 
     def of(self, content: bytes) -> bytes:
@@ -237,6 +307,9 @@ class Slices:
                     self._position = max(self._position, end)
                     return message[at:end]
                 at = message.find(needle, at + 1)
+            self._looks_back += 1
+            if self._looks_back > _LOOKS_BACK:
+                break
         return self._unusual(content)
 
     def _unusual(self, content: bytes) -> bytes:

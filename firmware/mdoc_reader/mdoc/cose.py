@@ -26,6 +26,7 @@ ALG, CRIT, X5CHAIN = 1, 2, 33
 HMAC_256 = 5
 _TAGS = {"COSE_Sign1": 18, "COSE_Mac0": 17}
 _MAX_CERTIFICATES, _MAX_CERTIFICATE_BYTES = 8, 16 * 1024
+_HEADER = cbor.Limits(max_bytes=256 * 1024, max_depth=8, max_items=256, uncounted=64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ _remembered: dict[bytes, Mapping[object, object]] = {}
 def _protected(encoded: bytes) -> Mapping[object, object]:
     found = _remembered.get(encoded)
     if found is None:
-        found = MappingProxyType(dict(cbor.as_map(cbor.decode(encoded), "")))
+        found = MappingProxyType(dict(cbor.as_map(cbor.decode(encoded, _HEADER), "")))
         if len(encoded) <= 8 and len(_remembered) < 64:
             _remembered[encoded] = found
     return found

@@ -13,7 +13,7 @@ from mdoc_reader.mdoc.keys import Curve, PublicKey, parse_cose_key
 from mdoc_reader.model.reasons import Malformed, MalformedCode
 
 DIGEST_ALGORITHMS = {"SHA-256": 32, "SHA-384": 48, "SHA-512": 64}
-LIMITS = cbor.Limits(max_bytes=1024 * 1024, max_depth=16, max_items=50_000)
+LIMITS = cbor.Limits(max_bytes=1024 * 1024, max_depth=16, max_items=50_000, uncounted=4096)
 
 
 @dataclass(frozen=True, slots=True)

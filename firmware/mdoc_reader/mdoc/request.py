@@ -13,7 +13,7 @@ from mdoc_reader.mdoc import cbor, cose
 from mdoc_reader.mdoc.keys import PublicKey, SigningPrivateKey, curve_of
 from mdoc_reader.model.reasons import Malformed, MalformedCode
 
-LIMITS = cbor.Limits(max_bytes=256 * 1024, max_depth=16, max_items=20_000)
+LIMITS = cbor.Limits(max_bytes=256 * 1024, max_depth=16, max_items=20_000, uncounted=4096)
 _MAX_DOC_REQUESTS = 32
 
 Elements = Mapping[str, Mapping[str, bool]]

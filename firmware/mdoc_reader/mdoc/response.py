@@ -77,9 +77,9 @@ def parse(message: bytes, limits: cbor.Limits = cbor.DEFAULT_LIMITS) -> DeviceRe
     version = cbor.need_text(top, "version", "", maximum=16)
     if version.partition(".")[0] != "1":
         raise Malformed(MalformedCode.UNSUPPORTED, "version", detail="major version 1 is expected")
-    slices = cbor.Slices(message)
+    slices, tally = cbor.Slices(message), cbor.Tally()
     entries = cbor.as_array(top.get("documents", ()), "documents", maximum=MAX_DOCUMENTS)
-    documents = tuple(_document(entry, f"documents[{index}]", slices) for index, entry in enumerate(entries))
+    documents = tuple(_document(entry, f"documents[{index}]", slices, tally) for index, entry in enumerate(entries))
     failures: list[tuple[str, int]] = []
     for index, entry in enumerate(
         cbor.as_array(top.get("documentErrors", ()), "documentErrors", maximum=MAX_DOCUMENTS)
@@ -98,12 +98,12 @@ def parse(message: bytes, limits: cbor.Limits = cbor.DEFAULT_LIMITS) -> DeviceRe
     )
 
 
-def _document(value: object, path: str, slices: cbor.Slices) -> Document:
+def _document(value: object, path: str, slices: cbor.Slices, tally: cbor.Tally) -> Document:
     entry = cbor.as_map(value, path)
     doctype = cbor.need_text(entry, "docType", path)
     issuer_path, device_path = f"{path}.issuerSigned", f"{path}.deviceSigned"
     issuer_signed = cbor.need_map(entry, "issuerSigned", path)
-    namespaces = _issuer_namespaces(issuer_signed.get("nameSpaces"), f"{issuer_path}.nameSpaces", slices)
+    namespaces = _issuer_namespaces(issuer_signed.get("nameSpaces"), f"{issuer_path}.nameSpaces", slices, tally)
     issuer_auth = cose.parse(
         cbor.need(issuer_signed, "issuerAuth", issuer_path), "COSE_Sign1", f"{issuer_path}.issuerAuth"
     )
@@ -120,7 +120,7 @@ def _document(value: object, path: str, slices: cbor.Slices) -> Document:
         proof,
         kind,
         slices.of(content),
-        {} if content == b"\xa0" else _device_namespaces(content, f"{device_path}.nameSpaces"),
+        {} if content == b"\xa0" else _device_namespaces(content, f"{device_path}.nameSpaces", tally),
         errors,
     )
 
@@ -135,7 +135,9 @@ def _errors(value: object, path: str) -> Mapping[str, Mapping[str, int]]:
     }
 
 
-def _issuer_namespaces(value: object, path: str, slices: cbor.Slices) -> Mapping[str, tuple[IssuerSignedItem, ...]]:
+def _issuer_namespaces(
+    value: object, path: str, slices: cbor.Slices, tally: cbor.Tally
+) -> Mapping[str, tuple[IssuerSignedItem, ...]]:
     if value is None:
         return {}
     given = cbor.as_map(value, path)
@@ -145,18 +147,18 @@ def _issuer_namespaces(value: object, path: str, slices: cbor.Slices) -> Mapping
     for namespace, items in given.items():
         name = cbor.as_text(namespace, path)
         array = cbor.as_array(items, path, maximum=MAX_ITEMS_OF_NAMESPACE)
-        namespaces[name] = tuple([_item(item, path, index, slices) for index, item in enumerate(array)])
+        namespaces[name] = tuple([_item(item, path, index, slices, tally) for index, item in enumerate(array)])
     return namespaces
 
 
-def _item(value: object, path: str, index: int, slices: cbor.Slices) -> IssuerSignedItem:
+def _item(value: object, path: str, index: int, slices: cbor.Slices, tally: cbor.Tally) -> IssuerSignedItem:
     try:
         content = cbor.as_embedded(value, "")
     except Malformed as error:
         raise error.under(f"{path}[{index}]") from None
     encoded = slices.of(content)
     try:
-        entry = cbor.decode(content, _INNER)
+        entry = cbor.decode(content, _INNER, tally)
         match entry:  # the usual item in one step; anything else goes through the checks one by one
             case {"digestID": digest_id, "random": random, "elementIdentifier": name, "elementValue": element} if (
                 type(digest_id) is int
@@ -178,9 +180,9 @@ def _item(value: object, path: str, index: int, slices: cbor.Slices) -> IssuerSi
         return IssuerSignedItem(encoded, -1, b"", "", None, problem.under(f"{path}[{index}]"))
 
 
-def _device_namespaces(content: bytes, path: str) -> Mapping[str, Mapping[str, object]]:
+def _device_namespaces(content: bytes, path: str, tally: cbor.Tally) -> Mapping[str, Mapping[str, object]]:
     try:
-        given = cbor.as_map(cbor.decode(content, _INNER), path)
+        given = cbor.as_map(cbor.decode(content, _INNER, tally), path)
     except Malformed as error:
         raise error.under(path) from None
     return {

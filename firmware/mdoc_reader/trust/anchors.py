@@ -6,6 +6,7 @@ ahead of any presentation.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -180,19 +181,21 @@ def build(certificates: Iterable[tuple[str, bytes]]) -> tuple[TrustAnchors, tupl
 
 
 def certificates_in(data: bytes) -> Sequence[bytes]:
-    """Return every certificate in a PEM bundle, or the data itself as one DER certificate."""
+    """Return every certificate in a PEM bundle, or the data itself as one DER certificate, plain or in hex."""
     if _PEM_BEGIN not in data:
+        if data[:1] == b"3":  # the first digit of 30, where DER begins with the octet itself
+            with contextlib.suppress(ValueError):
+                return [bytes.fromhex(data.decode("ascii"))]
         return [data]
     found = []
-    rest = data
-    while (start := rest.find(_PEM_BEGIN)) >= 0:
-        end = rest.find(_PEM_END, start)
+    end = 0
+    while (start := data.find(_PEM_BEGIN, end)) >= 0:
+        end = data.find(_PEM_END, start)
         if end < 0:
-            found.append(rest[start:])
+            found.append(data[start:])
             break
         end += len(_PEM_END)
-        found.append(rest[start:end])
-        rest = rest[end:]
+        found.append(data[start:end])
     return [_der(block) for block in found]
 
 

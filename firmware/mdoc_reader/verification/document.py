@@ -181,11 +181,11 @@ def _digests(document: response.Document, security: mso.MobileSecurityObject, le
             elif identifier in matched:
                 wrong = Code.ELEMENT_TWICE
             if wrong is not None:
-                ledger.fail(check, wrong, f"{namespace}.{identifier[:64]}")
+                ledger.fail(check, wrong, f"{namespace[:64]}.{identifier[:64]}")
                 continue
             used.add(number)
             if len(item.random) < 16:
-                ledger.warn(Code.RANDOM_TOO_SHORT, f"{namespace}.{identifier[:64]}")
+                ledger.warn(Code.RANDOM_TOO_SHORT, f"{namespace[:64]}.{identifier[:64]}")
             matched[identifier] = item.value
         if matched:
             elements[namespace] = matched
@@ -232,11 +232,13 @@ def _device_authentication(
     except Malformed:
         ledger.fail(check, Code.DEVICE_KEY_UNUSABLE)
         return
-    if proof.payload is not None:
-        # The payload is detached: whatever travels in its place is not what is checked, and nothing honest sends it.
-        ledger.fail(check, Code.DEVICE_PAYLOAD_PRESENT)
-        return
     signed = response.device_authentication_bytes(evidence.session_transcript, document)
+    if proof.payload is not None:
+        # The payload should be detached. What travels in its place may be nothing, or just what is signed.
+        if proof.payload not in {b"", signed}:
+            ledger.fail(check, Code.DEVICE_PAYLOAD_PRESENT)
+            return
+        ledger.warn(Code.DEVICE_PAYLOAD_PRESENT)
     if document.device_auth_kind is response.DeviceAuthKind.SIGNATURE:
         algorithm = cose.algorithm_for(proof, curve)
         if algorithm is None:
