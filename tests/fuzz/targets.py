@@ -82,8 +82,27 @@ def _made() -> list[bytes]:
         keys.encode_cose_key(mso.parse(payload).device_key()[1]),
         cose.certificate_chain(proof, "")[0][0],
         b"\x01" + answer[:200],
+        engagement.from_qr(vectors()["qr"].decode()).raw,
+        _handover(),
         bytes.fromhex("d1010a55036170706c653a2f2f78"),
     ]
+
+
+def _handover() -> bytes:
+    """Return a Handover Select message: version 1.5, one Bluetooth carrier, and the device engagement."""
+
+    def record(flags: int, kind: bytes, identifier: bytes, payload: bytes) -> bytes:
+        sizes = bytes((len(kind),)) + len(payload).to_bytes(4, "big") + bytes((len(identifier),))
+        return bytes((flags | 0x08,)) + sizes + kind + identifier + payload
+
+    carrier = bytes.fromhex("d102046163") + b"\x01\x010\x00"
+    out_of_band = bytes.fromhex("021c00") + b"\x11\x07" + bytes(range(16))
+    raw = engagement.from_qr(vectors()["qr"].decode()).raw
+    return (
+        record(0x81, b"Hs", b"", b"\x15" + carrier)
+        + record(0x02, b"application/vnd.bluetooth.le.oob", b"0", out_of_band)
+        + record(0x44, b"iso.org:18013:deviceengagement", b"mdoc", raw)
+    )
 
 
 def _cose(data: bytes) -> None:
