@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import sys
 import warnings
@@ -47,6 +48,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = commands.add_parser("run", help="run the reader")
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the TOML file to run by")
     parser.add_argument("--events", metavar="FILE", help="write what happens as JSON lines to FILE, or - for stdout")
+    parser.add_argument("--codes", metavar="FILE", help="read QR texts, a line each, from FILE, or - for stdin")
     parser.add_argument("--log", default="info", choices=["debug", "info", "warning", "error"], help="how much to log")
     parser.set_defaults(function=_run)
 
@@ -57,13 +59,18 @@ def _run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=arguments.log.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     loaded = settings.load(arguments.config)
     try:
-        if arguments.events is None:
-            asyncio.run(daemon.run(loaded, str(arguments.config)))
-        elif arguments.events == "-":
-            asyncio.run(daemon.run(loaded, str(arguments.config), daemon.EventStream(sys.stdout)))
-        else:
-            with Path(arguments.events).open("a", encoding="utf-8") as stream:
-                asyncio.run(daemon.run(loaded, str(arguments.config), daemon.EventStream(stream)))
+        with contextlib.ExitStack() as stack:
+            events, codes = None, None
+            if arguments.events is not None:
+                told = sys.stdout
+                if arguments.events != "-":
+                    told = stack.enter_context(Path(arguments.events).open("a", encoding="utf-8"))
+                events = daemon.EventStream(told)
+            if arguments.codes is not None:
+                codes = sys.stdin
+                if arguments.codes != "-":
+                    codes = stack.enter_context(Path(arguments.codes).open(encoding="utf-8", errors="replace"))
+            asyncio.run(daemon.run(loaded, str(arguments.config), events, codes))
     except OSError as error:
         print(f"{arguments.config}: a part could not be opened: {error}", file=sys.stderr)
         return 1

@@ -13,6 +13,7 @@ from typing import TextIO
 
 from mdoc_reader.app import wiring
 from mdoc_reader.app.settings import Settings
+from mdoc_reader.engagement import lines
 from mdoc_reader.engagement.scanner import Scanner
 from mdoc_reader.model.sign import Sign
 from mdoc_reader.outputs.panel import Panel
@@ -79,8 +80,11 @@ def notify_service(message: str) -> None:
         log.warning("the service manager could not be told: %s", error.strerror)
 
 
-async def run(settings: Settings, file: str, events: EventStream | None = None) -> None:
-    """Run the reader until SIGTERM or SIGINT. Raises SettingsError before anything is opened."""
+async def run(settings: Settings, file: str, events: EventStream | None = None, codes: TextIO | None = None) -> None:
+    """Run the reader until SIGTERM or SIGINT. Raises SettingsError before anything is opened.
+
+    `codes` gives QR texts as lines, beside the camera or in its place.
+    """
     drivers = wiring.load_drivers(settings, file)
     _, skipped = wiring.load_anchors(settings, file)
     for item in skipped:
@@ -95,7 +99,7 @@ async def run(settings: Settings, file: str, events: EventStream | None = None) 
         pins = wiring.open_pins(drivers["pins"])
         with Panel(pins, wiring.display_opener(drivers["display"]), relay_pulse_s=settings.panel.relay_pulse) as panel:
             engine = Engine(equipment, panel, limits, _observers(events))
-            await _serve(engine, drivers, panel, events)
+            await _serve(engine, drivers, panel, events, codes)
     finally:
         await radio.close()
 
@@ -116,7 +120,13 @@ async def _watch(panel: Panel, events: EventStream | None) -> None:
         await asyncio.sleep(_PANEL_LOOK_S)
 
 
-async def _serve(engine: Engine, drivers: dict[str, wiring.Driver], panel: Panel, events: EventStream | None) -> None:
+async def _serve(
+    engine: Engine,
+    drivers: dict[str, wiring.Driver],
+    panel: Panel,
+    events: EventStream | None,
+    codes: TextIO | None,
+) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -137,6 +147,8 @@ async def _serve(engine: Engine, drivers: dict[str, wiring.Driver], panel: Panel
                 lambda available: engine.availability("camera", available=available),
             )
             scanner.start()
+        if codes is not None:
+            lines.follow(codes, engine.offer_text, loop)
         notify_service("READY=1")
         if events is not None:
             events.write("ready", at=loop.time())
