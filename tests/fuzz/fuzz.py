@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=0, help="stop after so long; 0: by runs alone")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--input", metavar="HEX", help="run this one input")
+    parser.add_argument("--corpus", metavar="DIR", help="where to keep what was found interesting; default: nowhere")
     chosen = parser.parse_args()
     name = chosen.target.removeprefix("planted:")
     if chosen.target.startswith("planted:"):
@@ -38,6 +40,10 @@ def main() -> None:
     if chosen.input is not None:
         print("accepted" if run(bytes.fromhex(chosen.input)) else "refused")
         return
+    if chosen.corpus is None:
+        # The engine ends its process without tidying up: it works in a child, and the corpus is ours to remove.
+        with tempfile.TemporaryDirectory(prefix="mdoc-fuzz-") as scratch:
+            sys.exit(subprocess.call([sys.executable, *sys.argv, "--corpus", scratch]))
     executions = 0
 
     def one(data: bytes) -> None:
@@ -57,15 +63,15 @@ def main() -> None:
         # The engine keeps the shortest inputs of a coverage: going back to whole examples reaches what lies deep.
         return mutate(dice.choice(seeds) if dice.random() < 0.5 else data, dice)[:max_size]
 
-    with tempfile.TemporaryDirectory() as folder:
-        for index, seed in enumerate(seeds):
-            (Path(folder) / f"seed{index}").write_bytes(seed)
-        options = [sys.argv[0], folder, f"-runs={chosen.runs}", f"-seed={chosen.seed}", "-max_len=4096", "-timeout=5"]
-        options += ["-len_control=0", f"-artifact_prefix={folder}/", "-verbosity=1", "-rss_limit_mb=1024"]
-        if chosen.seconds:
-            options.append(f"-max_total_time={chosen.seconds}")
-        atheris.Setup(options, one, custom_mutator=vary)
-        atheris.Fuzz()
+    folder = chosen.corpus
+    for index, seed in enumerate(seeds):
+        (Path(folder) / f"seed{index}").write_bytes(seed)
+    options = [sys.argv[0], folder, f"-runs={chosen.runs}", f"-seed={chosen.seed}", "-max_len=4096", "-timeout=5"]
+    options += ["-len_control=0", f"-artifact_prefix={folder}/", "-verbosity=1", "-rss_limit_mb=1024"]
+    if chosen.seconds:
+        options.append(f"-max_total_time={chosen.seconds}")
+    atheris.Setup(options, one, custom_mutator=vary)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":
