@@ -24,10 +24,10 @@ def mutate(data: bytes, dice: random.Random, depth: int = 0) -> bytes:
         heads = [at for at, _, _ in cbor.walk(data, 0, _LIMITS)]
         start = dice.choice(heads)
         end = cbor.scan(data, start, _LIMITS)
+        changed = _changed(data[start:end], dice, depth, data, heads)
     except (Malformed, IndexError):
         return data
-    item = data[start:end]
-    return data[:start] + _changed(item, dice, depth, data, heads) + data[end:]
+    return data[:start] + changed + data[end:]
 
 
 def _changed(item: bytes, dice: random.Random, depth: int, data: bytes, heads: list[int]) -> bytes:
