@@ -86,7 +86,7 @@ async def run(settings: Settings, file: str, events: EventStream | None = None, 
     `codes` gives QR texts as lines, beside the camera or in its place.
     """
     drivers = wiring.load_drivers(settings, file)
-    _, skipped = wiring.load_anchors(settings, file)
+    trusted, skipped = wiring.load_anchors(settings, file)
     for item in skipped:
         log.warning("trust anchor %s skipped: %s", item.source, item.code)
     limits = wiring.deadlines_of(settings)
@@ -95,7 +95,7 @@ async def run(settings: Settings, file: str, events: EventStream | None = None, 
     wiring.make_runtime_folder()
     radio = await wiring.open_bluetooth(drivers["bluetooth"])
     try:
-        equipment = wiring.equipment_of(settings, file, radio)
+        equipment = wiring.equipment_of(settings, file, radio, trusted)
         pins = wiring.open_pins(drivers["pins"])
         with Panel(pins, wiring.display_opener(drivers["display"]), relay_pulse_s=settings.panel.relay_pulse) as panel:
             engine = Engine(equipment, panel, limits, _observers(events))

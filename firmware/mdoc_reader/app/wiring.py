@@ -171,9 +171,8 @@ def load_identity(settings: Settings, file: str) -> ReaderIdentity | None:
     return ReaderIdentity(key, tuple(certificate.public_bytes(Encoding.DER) for certificate in leaf_first))
 
 
-def equipment_of(settings: Settings, file: str, radio: BleRadio) -> Equipment:
+def equipment_of(settings: Settings, file: str, radio: BleRadio, trusted: anchors.TrustAnchors | None) -> Equipment:
     """Return what presentations share. Raises SettingsError."""
-    trusted, _ = load_anchors(settings, file)
     cache = None if trusted is None else SignerCache(trusted)
     return Equipment(
         profile_of(settings),
