@@ -27,6 +27,18 @@ class LinkCode(ReasonCode):
     CLOSED = "link_closed", "The connection is closed."
 
 
+class RadioTrouble(ReasonCode):
+    """Why Bluetooth is not available."""
+
+    DISABLED = "radio_disabled", "Bluetooth is switched off in the configuration."
+    NO_BUS = "radio_no_bus", "The system's message bus (D-Bus) does not answer."
+    NO_DAEMON = "radio_no_daemon", "The Bluetooth service (bluetoothd) does not run."
+    NO_ADAPTER = "radio_no_adapter", "No Bluetooth adapter is plugged in."
+    BLOCKED = "radio_blocked", "The Bluetooth adapter is blocked (rfkill)."
+    POWERED_OFF = "radio_powered_off", "The Bluetooth adapter is powered off."
+    STUCK = "radio_stuck", "The Bluetooth adapter does not answer and is being reset."
+
+
 class LinkError(Exception):
     """A link could not be made or used."""
 
@@ -73,6 +85,25 @@ class GattCharacteristic:
     read: bool = False
 
 
+class Channel(Protocol):
+    """An L2CAP credit-based channel to the phone: a stream of bytes each way (Core specification, Vol 3 Part A 10.1).
+
+    The driver cuts what is sent into SDUs the phone takes; what arrives comes in pieces of any size.
+    """
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes; returns when the driver can take more. Raises LinkError LOST."""
+
+    async def receive(self) -> bytes:
+        """Return the next bytes, at least one. Raises LinkError LOST once the channel has ended."""
+
+    async def drain(self) -> None:
+        """Wait until everything sent has left for the phone. Raises LinkError."""
+
+    async def close(self) -> None:
+        """Close the channel, and the connection if it was made for this channel alone. Bounded; never raises."""
+
+
 class GattClientEvents(Protocol):
     """What a client connection reports. Called on the event loop; must not block."""
 
@@ -103,6 +134,9 @@ class GattClient(Protocol):
     async def drain(self) -> None:
         """Wait until everything written has left for the phone. Raises LinkError."""
 
+    async def open_channel(self, psm: int) -> Channel:
+        """Open an L2CAP channel over this connection. Bounded in time. Raises LinkError."""
+
     async def disconnect(self) -> None:
         """Disconnect; never raises."""
 
@@ -122,6 +156,9 @@ class GattServerEvents(Protocol):
     def on_subscribed(self, characteristic: UUID, enabled: bool) -> None:
         """The phone enabled or disabled notifications."""
 
+    def on_channel(self, channel: Channel) -> None:
+        """The phone opened an L2CAP channel to `GattServer.psm`. Whoever takes it closes it."""
+
     def on_disconnected(self, detail: str) -> None:
         """The phone is gone; or the adapter is, connected or not, and then `BleRadio.available` is already False."""
 
@@ -132,6 +169,10 @@ class GattServer(Protocol):
     @property
     def mtu(self) -> int:
         """The ATT MTU of the connected phone; 23 until it is known."""
+
+    @property
+    def psm(self) -> int | None:
+        """The L2CAP PSM at which the phone may open a channel; None where none is offered."""
 
     async def stop_advertising(self) -> None:
         """Stop being visible; the connection stays. Never raises."""
@@ -156,8 +197,12 @@ class BleRadio(Protocol):
     def available(self) -> bool:
         """Whether the adapter can be used now."""
 
+    @property
+    def trouble(self) -> RadioTrouble | None:
+        """Why it is not available; None when it is."""
+
     def on_availability(self, callback: Callable[[bool], None]) -> None:
-        """Call back on the event loop whenever `available` changes."""
+        """Call back on the event loop whenever `available` or `trouble` changes."""
 
     async def connect(self, service: UUID, events: GattClientEvents, address: bytes | None = None) -> GattClient:
         """Find the phone that advertises `service` (or has `address`, most significant byte first) and connect.
@@ -166,10 +211,24 @@ class BleRadio(Protocol):
         cancelling stops the scan and drops a half-made connection. Raises LinkError.
         """
 
+    async def open_channel(self, psm: int, service: UUID, address: bytes | None = None) -> Channel:
+        """Find the phone as `connect` does and open an L2CAP channel at once, without any GATT. Cancel it as `connect`.
+
+        Raises LinkError; CONNECT_FAILED also where this radio has no L2CAP channels.
+        """
+
     async def serve(
-        self, service: UUID, characteristics: tuple[GattCharacteristic, ...], events: GattServerEvents
+        self,
+        service: UUID,
+        characteristics: tuple[GattCharacteristic, ...],
+        events: GattServerEvents,
+        *,
+        channels: bool = False,
     ) -> GattServer:
-        """Register `service` and advertise it, connectable, until closed. Raises LinkError."""
+        """Register `service` and advertise it, connectable, until closed. Raises LinkError.
+
+        `channels` asks for L2CAP channels beside it; `GattServer.psm` says whether there are any.
+        """
 
     async def close(self) -> None:
         """Release the adapter; never raises."""
