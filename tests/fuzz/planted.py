@@ -1,10 +1,18 @@
-"""Bugs planted on purpose in copies of small parsers: what the coverage-guided run must find to be worth running."""
+"""Bugs planted on purpose, in copies of small parsers and in our own: what the coverage-guided run must find.
+
+Each of the second kind takes one check out of a parser while it runs; the parser itself is the real one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
 
-from mdoc_reader.mdoc import cbor
+from targets import TARGETS, Target
+
+from mdoc_reader.mdoc import cbor, engagement, handover, ndef, request, response
 from mdoc_reader.model.reasons import Malformed, MalformedCode
 
 
@@ -39,17 +47,80 @@ def wrong_error(data: bytes) -> str:
 
 
 def deep_assertion(data: bytes) -> None:
-    """Break only behind a structured door: a map with two particular keys, one of them negative."""
+    """Break only behind a structured door: a map with two particular keys, one of a particular value."""
     top = cbor.as_map(cbor.decode(data), "top")
     status = top.get("status")
     if isinstance(status, int) and not isinstance(status, bool) and status == 11 and isinstance(top.get("data"), bytes):
         raise AssertionError("reached")
 
 
-PLANTED: Mapping[str, tuple[Callable[[bytes], object], bytes]] = {
-    "length_unchecked": (length_unchecked, b"\xd8\x18\x01\x00\x00"),
-    "type_unchecked": (type_unchecked, cbor.encode({"version": "1.0"})),
-    "recursion_unbounded": (recursion_unbounded, b"\xc6" * 900),
-    "wrong_error": (wrong_error, b"\x64abcd"),
-    "deep_assertion": (deep_assertion, cbor.encode({"data": b"x", "status": 10})),
+@contextmanager
+def replaced(module: ModuleType, name: str, by: object) -> Iterator[None]:
+    """Put another object in the place of a module's own for as long as the block lasts."""
+    original = getattr(module, name)
+    setattr(module, name, by)
+    try:
+        yield
+    finally:
+        setattr(module, name, original)
+
+
+def engagement_without_tag_check(data: bytes) -> None:
+    """Take whatever stands in the key's place for a tag: AttributeError."""
+    with replaced(cbor, "as_embedded", lambda value, _path: value.value):
+        engagement.parse(data)
+
+
+def request_without_text_check(data: bytes) -> None:
+    """Take whatever stands in the version's place for text: AttributeError or TypeError."""
+    with replaced(cbor, "as_text", lambda value, _path, **_bounds: value):
+        request.parse_device_request(data)
+
+
+def handover_without_lengths(data: bytes) -> None:
+    """Slice records by lengths nobody checked: IndexError."""
+    with replaced(ndef, "_take", lambda message, at, length, _path: message[at : at + length]):
+        handover.parse(data)
+
+
+def assertion_in_an_item(data: bytes) -> None:
+    """Break on an empty value inside the embedded items of a whole response."""
+    for document in response.parse(data).documents:
+        for items in document.namespaces.values():
+            if any(item.problem is None and item.value in ({}, [], None) for item in items):
+                raise AssertionError("reached")
+
+
+def _planted(parse: Callable[[bytes], object], seed: bytes | str) -> Target:
+    """Return a target; `seed` is an example, or names the parser whose examples serve."""
+
+    def seeds() -> tuple[bytes, ...]:
+        return TARGETS[seed].seeds if isinstance(seed, str) else (seed,)
+
+    return Target(f"planted:{parse.__name__}", parse, functools.cache(seeds))
+
+
+PLANTED: Mapping[str, Target] = {
+    target.name.removeprefix("planted:"): target
+    for target in (
+        _planted(length_unchecked, b"\xd8\x18\x01\x00\x00"),
+        _planted(type_unchecked, cbor.encode({"version": "1.0"})),
+        _planted(recursion_unbounded, b"\xc6" * 600),
+        _planted(wrong_error, b"\x64abcd"),
+        _planted(deep_assertion, cbor.encode({"data": b"x", "status": 10})),
+        _planted(engagement_without_tag_check, "engagement"),
+        _planted(request_without_text_check, "request"),
+        _planted(handover_without_lengths, "handover"),
+        _planted(assertion_in_an_item, "response"),
+    )
 }
+
+
+def find(name: str) -> Target:
+    """Return a target by its name, `planted:` before those of this module. Raises KeyError."""
+    return PLANTED[name.removeprefix("planted:")] if name.startswith("planted:") else TARGETS[name]
+
+
+def names() -> list[str]:
+    """Return every name that `find` knows."""
+    return [*TARGETS, *(target.name for target in PLANTED.values())]
