@@ -90,7 +90,7 @@ def test_a_product_refuses_simulated_parts(tmp_path: Path, capsys: pytest.Captur
 
 def test_unknown_drivers_and_options_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["config", "check", str(written(tmp_path, f'{GOOD}\n[bluetooth]\ndriver = "bluez9"\n'))]) == 2
-    assert "there are bumble, disabled" in capsys.readouterr().err
+    assert "there are bluez, bumble, disabled" in capsys.readouterr().err
     text = f'{GOOD}\n[bluetooth]\ndriver = "bumble"\noptions.transprot = "usb:0"\n'
     assert cli.main(["config", "check", str(written(tmp_path, text))]) == 2
     assert "transprot" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from mdoc_reader.model.sign import Sign
 from mdoc_reader.outputs.display_owner import MAX_QUARANTINED
 from mdoc_reader.outputs.panel import Panel
 from mdoc_reader.outputs.ports import Blink, Note, Screen
-from mdoc_reader.outputs.signals import BLANK, ENGLISH, signals
+from mdoc_reader.outputs.signals import BLANK, ENGLISH, naming, signals
 
 GRANTED = Decision(Outcome.GRANTED)
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,6 +145,20 @@ def test_a_sign_reaches_lamps_at_once_and_the_display_after(board: Board) -> Non
         assert (level(board, GREEN), level(board, RED)) == (0, 1)
         assert panel.healthy
         assert panel.sign is Sign.REFUSED
+
+
+def test_a_fault_names_its_parts_on_the_display_and_lights_once(board: Board) -> None:
+    display = RecordingDisplay()
+    with Panel(board, display.open) as panel:
+        panel.signal(Sign.FAULT, ("bluetooth",))
+        lit = panel.last_light
+        assert eventually(lambda: display.shown[-1:] == [naming(signals()[Sign.FAULT].screen, ("bluetooth",))])
+        assert display.shown[-1].lines == ("No Bluetooth", "Please ask the staff")
+        panel.signal(Sign.FAULT, ("bluetooth", "camera"))
+        assert eventually(lambda: display.shown[-1].lines[0] == "No Bluetooth, Camera")
+        assert panel.last_light == lit
+        panel.signal(Sign.READY)
+        assert eventually(lambda: display.shown[-1] == signals()[Sign.READY].screen)
 
 
 def test_signal_is_quick_for_its_caller(board: Board) -> None:

@@ -24,12 +24,13 @@ def at_the_door(tmp_path: Path) -> Callable[..., None]:
         profile: Profile = OVER_18,
         identity: ReaderIdentity | None = None,
         prefer_server: bool = True,
+        armed: bool = False,
     ) -> None:
         complaints: list[str] = []
 
         async def whole() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(str(context)))
-            async with standing(tmp_path, profile, identity, prefer_server=prefer_server) as door:
+            async with standing(tmp_path, profile, identity, prefer_server=prefer_server, armed=armed) as door:
                 await play(door)
             await asyncio.sleep(0.05)
             left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

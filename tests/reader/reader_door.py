@@ -20,12 +20,15 @@ from mdoc_reader.lab.situations import SITUATIONS
 from mdoc_reader.lab.wallet import Wallet
 from mdoc_reader.mdoc.request import ItemsRequest, ReaderIdentity
 from mdoc_reader.model.decision import Decision
+from mdoc_reader.model.reasons import ReasonCode
 from mdoc_reader.model.sign import Sign
 from mdoc_reader.policy.profile import Profile, Question
+from mdoc_reader.reader.armed import ArmedService
 from mdoc_reader.reader.engine import Engine, PresentationRecord
 from mdoc_reader.reader.keypool import KeyPool
 from mdoc_reader.reader.machine import Deadlines, Phase
 from mdoc_reader.reader.presentation import Equipment
+from mdoc_reader.transport.ble import BleLimits
 from mdoc_reader.trust import anchors
 from mdoc_reader.verification.certificate import SignerCache
 
@@ -45,7 +48,7 @@ class Panel:
     grants: list[Decision] = field(default_factory=list)
     last_light: float | None = None
 
-    def signal(self, sign: Sign) -> None:
+    def signal(self, sign: Sign, parts: tuple[str, ...] = ()) -> None:
         self.last_light = time.monotonic()
         self.signs.append((self.last_light, sign))
 
@@ -66,7 +69,7 @@ class Watcher:
     def on_concluded(self, record: PresentationRecord) -> None:
         self.concluded.put_nowait(record)
 
-    def on_fault(self, at: float, part: str, *, raised: bool) -> None:
+    def on_fault(self, at: float, part: str, code: ReasonCode | None, *, raised: bool) -> None:
         pass
 
 
@@ -118,7 +121,7 @@ Play = Callable[[Door], Coroutine[Any, Any, None]]
 
 @contextlib.asynccontextmanager
 async def standing(
-    folder: Path, profile: Profile, identity: ReaderIdentity | None, *, prefer_server: bool
+    folder: Path, profile: Profile, identity: ReaderIdentity | None, *, prefer_server: bool, armed: bool = False
 ) -> AsyncIterator[Door]:
     iaca = certificates.make_iaca()
     trusted, _ = anchors.build([("iaca", iaca.der)])
@@ -140,6 +143,7 @@ async def standing(
             time.monotonic,
             identity,
             prefer_server,
+            armed=ArmedService(radio, BleLimits()) if armed else None,
         )
         panel, watcher = Panel(), Watcher()
         engine = Engine(equipment, panel, QUICK, [watcher])

@@ -14,6 +14,7 @@ from mdoc_reader.policy.profile import PolicyCode
 from mdoc_reader.reader import events as ev
 from mdoc_reader.reader.events import Job, ReaderCode
 from mdoc_reader.reader.machine import BUSY, TRANSITIONS, Deadlines, Phase, State, step
+from mdoc_reader.transport.ports import LinkCode
 
 LIMITS = Deadlines(
     engaged=1, connecting=2, requesting=2, consent=3, receiving=3, verifying=1, showing=2, closing=1, total=9
@@ -197,12 +198,13 @@ def test_stale_words_of_cancelled_jobs_change_nothing() -> None:
 
 def test_faults_and_maintenance() -> None:
     bench = Bench()
-    bench.send(ev.FaultRaised(0.0, "bluetooth"))
+    assert bench.send(ev.FaultRaised(0.0, "bluetooth")) == (ev.Show(Sign.FAULT, ("bluetooth",)),)
     assert bench.state.phase is Phase.FAULT
+    assert bench.send(ev.FaultRaised(0.0, "bluetooth", LinkCode.RADIO_OFF)) == ()
     bench.send(ev.EngagementOffered(0.0, b"k"))
     assert bench.state.phase is Phase.FAULT
-    bench.send(ev.FaultRaised(0.0, "camera"))
-    bench.send(ev.FaultCleared(0.0, "bluetooth"))
+    assert bench.send(ev.FaultRaised(0.0, "camera")) == (ev.Show(Sign.FAULT, ("bluetooth", "camera")),)
+    assert bench.send(ev.FaultCleared(0.0, "bluetooth")) == (ev.Show(Sign.FAULT, ("camera",)),)
     assert bench.state.phase is Phase.FAULT
     bench.send(ev.FaultCleared(0.0, "camera"))
     assert bench.state.phase is Phase.IDLE

@@ -27,7 +27,7 @@ def test_what_is_split_comes_back(message: bytes, size: int) -> None:
     assert all(2 <= len(chunk) <= size for chunk in chunks)
     assert [chunk[0] for chunk in chunks] == [1] * (len(chunks) - 1) + [0]
     assert len(chunks) == -(-len(message) // (size - 1))
-    assert [parts.feed(chunk) for chunk in chunks] == [None] * (len(chunks) - 1) + [message]
+    assert [parts.feed(chunk) for chunk in chunks] == [()] * (len(chunks) - 1) + [(message,)]
     assert parts.pending == 0
 
 
@@ -35,8 +35,8 @@ def test_what_is_split_comes_back(message: bytes, size: int) -> None:
 def test_chunks_of_any_length_are_accepted(parts: list[bytes]) -> None:
     reassembler = Reassembler(30 * 200)
     for part in parts[:-1]:
-        assert reassembler.feed(b"\x01" + part) is None
-    assert reassembler.feed(b"\x00" + parts[-1]) == b"".join(parts)
+        assert reassembler.feed(b"\x01" + part) == ()
+    assert reassembler.feed(b"\x00" + parts[-1]) == (b"".join(parts),)
 
 
 @given(st.lists(st.binary(max_size=600), max_size=60))
@@ -45,11 +45,11 @@ def test_hostile_chunks_raise_link_errors_alone_and_hold_little(chunks: list[byt
     codes: tuple[LinkCode, ...] = ()
     for chunk in chunks:
         try:
-            message = reassembler.feed(chunk)
+            messages = reassembler.feed(chunk)
         except LinkError as error:
             codes = (error.code,)
             break
-        assert message is None or 0 < len(message) <= CAP
+        assert all(0 < len(message) <= CAP for message in messages)
         assert reassembler.pending <= CAP
     assert set(codes) <= {LinkCode.BAD_CHUNK, LinkCode.TOO_LARGE}
     assert not codes or reassembler.pending == 0
@@ -63,7 +63,7 @@ def test_a_bad_chunk_is_named(chunk: bytes) -> None:
 
 
 def test_the_cap_is_exact() -> None:
-    assert Reassembler(3).feed(b"\x00abc") == b"abc"
+    assert Reassembler(3).feed(b"\x00abc") == (b"abc",)
     with pytest.raises(LinkError) as caught:
         Reassembler(3).feed(b"\x00abcd")
     assert caught.value.code is LinkCode.TOO_LARGE
@@ -72,7 +72,7 @@ def test_the_cap_is_exact() -> None:
 def test_chunks_without_payload_are_counted() -> None:
     reassembler = Reassembler(CAP, 30)
     for _ in range(30):
-        assert reassembler.feed(b"\x01") is None
+        assert reassembler.feed(b"\x01") == ()
     with pytest.raises(LinkError) as caught:
         reassembler.feed(b"\x01")
     assert caught.value.code is LinkCode.TOO_LARGE

@@ -15,6 +15,7 @@ from mdoc_reader.app import wiring
 from mdoc_reader.app.settings import Settings
 from mdoc_reader.engagement import lines
 from mdoc_reader.engagement.scanner import Scanner
+from mdoc_reader.model.reasons import ReasonCode
 from mdoc_reader.model.sign import Sign
 from mdoc_reader.outputs.panel import Panel
 from mdoc_reader.reader.engine import Engine, Observer, PresentationRecord
@@ -62,9 +63,9 @@ class EventStream:
             decided_to_light_ms=record.decided_to_light_ms,
         )
 
-    def on_fault(self, at: float, part: str, *, raised: bool) -> None:
-        """Tell of a part that failed or came back."""
-        self.write("fault", at=at, part=part, raised=raised)
+    def on_fault(self, at: float, part: str, code: ReasonCode | None, *, raised: bool) -> None:
+        """Tell of a part that failed, and why, or came back."""
+        self.write("fault", at=at, part=part, raised=raised, code=None if code is None else str(code))
 
 
 def notify_service(message: str) -> None:
@@ -133,9 +134,13 @@ async def _serve(
         loop.add_signal_handler(number, stop.set)
     radio = engine.radio
     scanner: Scanner | None = None
+
+    def tell_radio(available: bool) -> None:
+        engine.availability("bluetooth", available=available, code=radio.trouble)
+
     if not radio.available:
-        engine.availability("bluetooth", available=False)
-    radio.on_availability(lambda available: engine.availability("bluetooth", available=available))
+        tell_radio(False)
+    radio.on_availability(tell_radio)
     running = asyncio.create_task(engine.run(), name="engine")
     watching = asyncio.create_task(_watch(panel, events), name="panel-health")
     try:

@@ -68,6 +68,10 @@ class BleSettings(Section, frozen=True):
     """Bounds of the Bluetooth transport."""
 
     message_cap: Annotated[int, msgspec.Meta(ge=4096, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
+    l2cap: bool = True
+    """Use L2CAP channels where a phone offers one and offer one ourselves; GATT takes over where they fail."""
+    advertise_ahead: bool = False
+    """Show a service under a fresh UUID between presentations, as an NFC handover request needs it."""
 
 
 class RequestSettings(Section, frozen=True):

@@ -21,6 +21,7 @@ from mdoc_reader.engagement.ports import Camera, Decoder
 from mdoc_reader.mdoc.request import ItemsRequest, ReaderIdentity
 from mdoc_reader.outputs.ports import Display, Pins
 from mdoc_reader.policy.profile import Profile, Question
+from mdoc_reader.reader.armed import ArmedService
 from mdoc_reader.reader.keypool import KeyPool
 from mdoc_reader.reader.machine import Deadlines
 from mdoc_reader.reader.presentation import Equipment
@@ -174,6 +175,7 @@ def load_identity(settings: Settings, file: str) -> ReaderIdentity | None:
 def equipment_of(settings: Settings, file: str, radio: BleRadio, trusted: anchors.TrustAnchors | None) -> Equipment:
     """Return what presentations share. Raises SettingsError."""
     cache = None if trusted is None else SignerCache(trusted)
+    ble_limits = BleLimits(message_cap=settings.ble.message_cap, l2cap=settings.ble.l2cap)
     return Equipment(
         profile_of(settings),
         radio,
@@ -183,7 +185,8 @@ def equipment_of(settings: Settings, file: str, radio: BleRadio, trusted: anchor
         time.monotonic,
         load_identity(settings, file),
         settings.reader.prefer_server,
-        BleLimits(message_cap=settings.ble.message_cap),
+        ble_limits,
+        ArmedService(radio, ble_limits) if settings.ble.advertise_ahead else None,
     )
 
 

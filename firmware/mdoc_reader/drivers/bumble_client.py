@@ -1,4 +1,6 @@
-"""Reader as GATT client over Bumble: find the phone, connect, exchange the MTU, discover the one service.
+"""Reader as client over Bumble: find the phone, connect, then GATT or an L2CAP channel.
+
+As GATT client it exchanges the MTU and discovers the one service.
 
 Core specification 6.0: Vol 3 Part C 9.3 (connection procedures), Part F 3.4.2 (MTU exchange), Part G 4 (GATT).
 """
@@ -15,8 +17,9 @@ from bumble import att, gatt, hci
 from bumble.device import Connection, ConnectionParametersPreferences, Device
 from bumble.gatt_client import CharacteristicProxy
 
+from mdoc_reader.drivers.bumble_channel import BumbleChannel, open_channel
 from mdoc_reader.drivers.bumble_wire import COMMAND_S, Wire, advertised_uuids, bumble_uuid, command, use_fresh_address
-from mdoc_reader.transport.ports import GattClientEvents, LinkCode, LinkError
+from mdoc_reader.transport.ports import Channel, GattClient, GattClientEvents, LinkCode, LinkError
 from mdoc_reader.transport.tasks import to_its_end
 
 log = logging.getLogger(__name__)
@@ -43,7 +46,11 @@ async def connect_client(
     """Find and connect to the phone that advertises `service` or has `address`. Raises LinkError."""
     await use_fresh_address(device)
     peer = await _find(device, service, address)
-    wire = Wire(device, await connect_to(device, peer, stuck), stuck)
+    return await _discovered(Wire(device, await connect_to(device, peer, stuck), stuck), service, events)
+
+
+async def _discovered(wire: Wire, service: UUID, events: GattClientEvents) -> BumbleGattClient:
+    """Be GATT client over a connection, which does not outlive a failure. Raises LinkError."""
     ready = False
     try:
         client = BumbleGattClient(wire, events)
@@ -53,6 +60,22 @@ async def connect_client(
         if not ready:
             await to_its_end(wire.disconnect())
     return client
+
+
+async def connect_channel(
+    device: Device, psm: int, service: UUID, address: bytes | None, stuck: Callable[[], None]
+) -> BumbleLoneChannel:
+    """Find the phone as `connect_client` does and open an L2CAP channel at once. Raises LinkError."""
+    await use_fresh_address(device)
+    peer = await _find(device, service, address)
+    wire = Wire(device, await connect_to(device, peer, stuck), stuck)
+    channel: BumbleChannel | None = None
+    try:
+        channel = await open_channel(wire, psm)
+    finally:
+        if channel is None:
+            await to_its_end(wire.disconnect())
+    return BumbleLoneChannel(wire, channel)
 
 
 async def _find(device: Device, service: UUID, address: bytes | None) -> hci.Address:
@@ -211,6 +234,10 @@ class BumbleGattClient:
         """Wait until everything written has left for the phone. Raises LinkError."""
         await self._wire.drain()
 
+    async def open_channel(self, psm: int) -> Channel:
+        """Open an L2CAP channel over this connection. Raises LinkError: LOST, or CONNECT_FAILED when refused."""
+        return await open_channel(self._wire, psm)
+
     async def disconnect(self) -> None:
         """Disconnect; never raises."""
         await to_its_end(self._wire.disconnect())
@@ -220,3 +247,51 @@ class BumbleGattClient:
         if proxy is None:
             raise LinkError(LinkCode.NO_SERVICE, "the service lacks a characteristic")
         return proxy
+
+
+class BumbleLoneChannel:
+    """A channel on a connection of its own; a `transport.ports.LoneChannel`."""
+
+    def __init__(self, wire: Wire, channel: BumbleChannel) -> None:
+        """Take over a fresh connection and the channel on it."""
+        self._wire = wire
+        self._channel = channel
+        self._by_gatt = False
+
+    @property
+    def gone(self) -> asyncio.Future[str]:
+        """Done when the connection is."""
+        return self._wire.gone
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes; returns when the driver can take more. Raises LinkError LOST."""
+        await self._channel.send(data)
+
+    async def receive(self) -> bytes:
+        """Return the next bytes, at least one. Raises LinkError LOST once the channel has ended."""
+        return await self._channel.receive()
+
+    async def drain(self) -> None:
+        """Wait until everything sent has left for the phone. Raises LinkError LOST."""
+        await self._channel.drain()
+
+    async def go_on_by_gatt(self, service: UUID, events: GattClientEvents) -> GattClient:
+        """Close the channel and discover `service` on the same connection. Raises LinkError, and then all is closed."""
+        self._by_gatt = True
+        taken = False
+        try:
+            await self._channel.close()
+            taken = True
+        finally:
+            if not taken:
+                await to_its_end(self._wire.disconnect())
+        return await _discovered(self._wire, service, events)
+
+    async def close(self) -> None:
+        """Close the channel, and the connection unless GATT has it now. Bounded; never raises."""
+        await to_its_end(self._close())
+
+    async def _close(self) -> None:
+        await self._channel.close()
+        if not self._by_gatt:
+            await self._wire.disconnect()

@@ -19,7 +19,7 @@ from bumble.device import Device, DeviceConfiguration
 from bumble.transport import open_transport
 from bumble.transport.common import Transport
 
-from mdoc_reader.drivers.bumble_client import BumbleGattClient, connect_client
+from mdoc_reader.drivers.bumble_client import BumbleGattClient, BumbleLoneChannel, connect_channel, connect_client
 from mdoc_reader.drivers.bumble_server import BumbleGattServer, serve
 from mdoc_reader.drivers.bumble_wire import COMMAND_S, bounded, command, quiet, refuse_pairing
 from mdoc_reader.transport.ports import (
@@ -31,6 +31,8 @@ from mdoc_reader.transport.ports import (
     GattServerEvents,
     LinkCode,
     LinkError,
+    LoneChannel,
+    RadioTrouble,
 )
 from mdoc_reader.transport.tasks import to_its_end
 
@@ -70,6 +72,7 @@ class BumbleRadio:
         """Prepare; `start` opens the controller."""
         self._options = options
         self._device: Device | None = None
+        self._trouble: RadioTrouble | None = RadioTrouble.NO_ADAPTER
         self._callbacks: list[Callable[[bool], None]] = []
         self._supervisor: asyncio.Task[None] | None = None
         self._reset = asyncio.Event()
@@ -85,8 +88,13 @@ class BumbleRadio:
         """Whether the adapter can be used now."""
         return self._device is not None
 
+    @property
+    def trouble(self) -> RadioTrouble | None:
+        """Why it is not available: NO_ADAPTER while it cannot be opened, STUCK while it is being reset."""
+        return self._trouble
+
     def on_availability(self, callback: Callable[[bool], None]) -> None:
-        """Call back on the event loop whenever `available` changes."""
+        """Call back on the event loop whenever `available` or `trouble` changes."""
         self._callbacks.append(callback)
 
     async def connect(self, service: UUID, events: GattClientEvents, address: bytes | None = None) -> GattClient:
@@ -104,14 +112,34 @@ class BumbleRadio:
         client.gone.add_done_callback(lambda _: self._use.release())
         return client
 
+    async def open_channel(self, psm: int, service: UUID, address: bytes | None = None) -> LoneChannel:
+        """Find a phone and open an L2CAP channel. Raises LinkError; CONNECT_FAILED when the radio is still in use."""
+        device = await self._lease()
+        channel: BumbleLoneChannel | None = None
+        try:
+            channel = await connect_channel(device, psm, service, address, self._reset.set)
+        except LinkError as error:
+            self._doubt(device, error)
+            raise
+        finally:
+            if channel is None:
+                self._use.release()
+        channel.gone.add_done_callback(lambda _: self._use.release())
+        return channel
+
     async def serve(
-        self, service: UUID, characteristics: tuple[GattCharacteristic, ...], events: GattServerEvents
+        self,
+        service: UUID,
+        characteristics: tuple[GattCharacteristic, ...],
+        events: GattServerEvents,
+        *,
+        channels: bool = False,
     ) -> GattServer:
         """Register and advertise a service. Raises LinkError; CONNECT_FAILED when the radio is still in use."""
         device = await self._lease()
         server: BumbleGattServer | None = None
         try:
-            server = await serve(device, service, characteristics, events, self._reset.set)
+            server = await serve(device, service, characteristics, events, self._reset.set, channels=channels)
         except LinkError as error:
             self._doubt(device, error)
             raise
@@ -154,6 +182,7 @@ class BumbleRadio:
                 pause = _FIRST_PAUSE_S
                 complaint = ""
             except LinkError as error:
+                self._change(None, RadioTrouble.NO_ADAPTER)
                 if error.detail != complaint:
                     log.warning("the Bluetooth adapter cannot be opened, trying again: %s", error.detail)
                     complaint = error.detail
@@ -168,7 +197,7 @@ class BumbleRadio:
             await bounded(device.power_on(), _POWER_ON_S, LinkCode.RADIO_OFF)
             refuse_pairing(device)
             self._reset.clear()
-            self._set_device(device)
+            self._change(device, None)
             log.info("the Bluetooth adapter is available")
             reset = asyncio.ensure_future(_is_set(self._reset))
             try:
@@ -176,10 +205,11 @@ class BumbleRadio:
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                 log.warning("the Bluetooth adapter is gone" if not reset.done() else "resetting the Bluetooth adapter")
             finally:
+                there = not transport.source.terminated.done()
+                self._change(None, RadioTrouble.STUCK if reset.done() and there else RadioTrouble.NO_ADAPTER)
                 reset.cancel()
-                self._set_device(None)
                 await to_its_end(_ended(reset))
-                await to_its_end(_rest(device, still_there=not transport.source.terminated.done()))
+                await to_its_end(_rest(device, still_there=there))
         finally:
             await to_its_end(_release(transport))
 
@@ -189,9 +219,10 @@ class BumbleRadio:
         )
         return Device.from_config_with_hci(configuration, transport.source, transport.sink)
 
-    def _set_device(self, device: Device | None) -> None:
-        changed = (device is None) != (self._device is None)
+    def _change(self, device: Device | None, trouble: RadioTrouble | None) -> None:
+        changed = (device is None) != (self._device is None) or trouble is not self._trouble
         self._device = device
+        self._trouble = trouble
         if changed:
             for callback in self._callbacks:
                 callback(device is not None)

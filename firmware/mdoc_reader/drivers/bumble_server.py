@@ -14,7 +14,9 @@ from uuid import UUID
 
 from bumble import att, gatt, gatt_server, hci
 from bumble.device import Connection, Device
+from bumble.l2cap import LeCreditBasedChannel
 
+from mdoc_reader.drivers.bumble_channel import BumbleChannel, listen, turn_away
 from mdoc_reader.drivers.bumble_wire import Wire, bumble_uuid, command, use_fresh_address
 from mdoc_reader.transport.ports import GattCharacteristic, GattServerEvents, LinkCode, LinkError
 from mdoc_reader.transport.tasks import to_its_end
@@ -33,10 +35,12 @@ async def serve(
     characteristics: tuple[GattCharacteristic, ...],
     events: GattServerEvents,
     stuck: Callable[[], None],
+    *,
+    channels: bool,
 ) -> BumbleGattServer:
-    """Register and advertise a service. Raises LinkError."""
+    """Register and advertise a service, with L2CAP channels beside it if asked for. Raises LinkError."""
     await use_fresh_address(device)
-    server = BumbleGattServer(device, service, characteristics, events, stuck)
+    server = BumbleGattServer(device, service, characteristics, events, stuck, channels=channels)
     shown = False
     try:
         await server.start()
@@ -66,6 +70,8 @@ class BumbleGattServer:
         characteristics: tuple[GattCharacteristic, ...],
         events: GattServerEvents,
         stuck: Callable[[], None],
+        *,
+        channels: bool,
     ) -> None:
         """Prepare the attributes; `start` shows them."""
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -82,6 +88,8 @@ class BumbleGattServer:
         self._attributes = {each.uuid: self._attribute(each) for each in characteristics}
         self._server = install(device, [gatt.Service(bumble_uuid(service), list(self._attributes.values()))])
         self._data = _FLAGS + bytes((17, 0x07)) + service.bytes[::-1]
+        self._channel: BumbleChannel | None = None
+        self._listening = listen(device, self._on_channel) if channels else None
         self._listeners: tuple[tuple[str, Callable[..., None]], ...] = (
             (Device.EVENT_CONNECTION, self._on_connection),
             (Device.EVENT_FLUSH, self._on_flush),
@@ -98,6 +106,11 @@ class BumbleGattServer:
     def mtu(self) -> int:
         """The ATT MTU of the connected phone; 23 until it is known."""
         return self._wire.mtu if self._wire is not None else att.ATT_DEFAULT_MTU
+
+    @property
+    def psm(self) -> int | None:
+        """The L2CAP PSM at which the phone may open a channel; None where none is offered."""
+        return self._listening.psm if self._listening is not None else None
 
     async def stop_advertising(self) -> None:
         """Stop being visible; the connection stays. Never raises."""
@@ -145,6 +158,8 @@ class BumbleGattServer:
         for event, listener in self._listeners:
             if listener in self._device.listeners(event):
                 self._device.remove_listener(event, listener)
+        if self._listening is not None:
+            self._listening.close()
         if self._device.gatt_server is self._server:
             install(self._device, [])
         if not self.closed.done():
@@ -242,6 +257,17 @@ class BumbleGattServer:
         self._subscribed.clear()
         self._events.on_connected()
         wire.gone.add_done_callback(partial(self._on_gone, wire))
+
+    def _on_channel(self, made: LeCreditBasedChannel) -> None:
+        wire = self._wire
+        busy = self._channel is not None and not self._channel.ended.done()
+        if wire is None or busy or not self._is_ours(made.connection):
+            turn_away(made)
+            return
+        channel = BumbleChannel(wire)
+        if channel.accept(made):
+            self._channel = channel
+            self._events.on_channel(channel)
 
     def _on_gone(self, wire: Wire, gone: asyncio.Future[str]) -> None:
         # Bumble hands each write to a task of its own, and they may not have run when the disconnection is seen. This

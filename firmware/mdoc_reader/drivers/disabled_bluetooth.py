@@ -16,6 +16,8 @@ from mdoc_reader.transport.ports import (
     GattServerEvents,
     LinkCode,
     LinkError,
+    LoneChannel,
+    RadioTrouble,
 )
 
 SIMULATED = False
@@ -29,6 +31,7 @@ class DisabledRadio:
     """A radio that is never available."""
 
     available = False
+    trouble = RadioTrouble.DISABLED
 
     def on_availability(self, callback: Callable[[bool], None]) -> None:
         """Never call back: nothing changes."""
@@ -37,8 +40,17 @@ class DisabledRadio:
         """Raise LinkError RADIO_OFF."""
         raise LinkError(LinkCode.RADIO_OFF, "Bluetooth is disabled in the configuration")
 
+    async def open_channel(self, psm: int, service: UUID, address: bytes | None = None) -> LoneChannel:
+        """Raise LinkError RADIO_OFF."""
+        raise LinkError(LinkCode.RADIO_OFF, "Bluetooth is disabled in the configuration")
+
     async def serve(
-        self, service: UUID, characteristics: tuple[GattCharacteristic, ...], events: GattServerEvents
+        self,
+        service: UUID,
+        characteristics: tuple[GattCharacteristic, ...],
+        events: GattServerEvents,
+        *,
+        channels: bool = False,
     ) -> GattServer:
         """Raise LinkError RADIO_OFF."""
         raise LinkError(LinkCode.RADIO_OFF, "Bluetooth is disabled in the configuration")

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Protocol, Self, cast
 
 from bumble import core, hci, ll
-from bumble.controller import Connection, Controller
+from bumble.controller import Connection, Controller, LegacyAdvertiser
 from bumble.link import LocalLink
 from bumble.transport.common import PacketParser
 
@@ -24,7 +26,21 @@ log = logging.getLogger(__name__)
 
 _LARGEST_PDU = 251
 _MOST_UNREAD = 8 * 1024 * 1024
+_SHORTEST_INTERVAL_S = 0.02
 _FIRST_ADDRESS = 0x00AA01000000
+
+
+class Listener(Protocol):
+    """Who hears everything on the air. Called on the event loop as it is sent; must not block or raise."""
+
+    def on_advertising(self, sender: Controller, packet: ll.AdvertisingPdu) -> None:
+        """An advertisement, or a request for a connection."""
+
+    def on_data(self, sender: Controller, receiver: Controller, data: bytes) -> None:
+        """One L2CAP frame with its header."""
+
+    def on_control(self, sender: Controller, receiver: Controller, packet: ll.ControlPdu) -> None:
+        """A control packet of the link layer."""
 
 
 class AirLink(LocalLink):
@@ -33,12 +49,16 @@ class AirLink(LocalLink):
     def __init__(self) -> None:
         """Start empty."""
         super().__init__()  # type: ignore[no-untyped-call]
+        self.listeners: list[Listener] = []
 
     def find_advertiser(self, address: hci.Address) -> bool:
-        """Say whether a controller advertises under this address now."""
-        return any(
-            address in controller.advertised_addresses() for controller in cast("set[AirController]", self.controllers)
-        )
+        """Say whether a controller advertises under this address now and answers connection requests."""
+        for controller in cast("set[AirController]", self.controllers):
+            if address in controller.advertised_addresses():
+                if controller.ignores_connections is None:
+                    return True
+                controller.ignores_connections()
+        return False
 
     def send_acl_data(
         self,
@@ -56,12 +76,16 @@ class AirLink(LocalLink):
         connection = sender_controller.le_connections.get(destination_address)
         peer = None if connection is None else self._other_end(sender_controller, connection)
         if connection is not None and peer is not None:
+            for listener in self.listeners:
+                listener.on_data(sender_controller, peer, data)
             asyncio.get_running_loop().call_soon(
                 peer.on_link_acl_data, connection.self_address, core.PhysicalTransport.LE, data
             )
 
     def send_advertising_pdu(self, sender_controller: Controller, packet: ll.AdvertisingPdu) -> None:
         """Deliver a connection request at once, so that of two phones that answer one advertisement one gets it."""
+        for listener in self.listeners:
+            listener.on_advertising(sender_controller, packet)
         if not isinstance(packet, ll.ConnectInd):
             super().send_advertising_pdu(sender_controller, packet)
             return
@@ -76,6 +100,10 @@ class AirLink(LocalLink):
         for controller in self.controllers:
             connection = controller.le_connections.get(sender_address)
             if connection is not None and connection.self_address == receiver_address:
+                sender = self._other_end(controller, connection)
+                if sender is not None:
+                    for listener in self.listeners:
+                        listener.on_control(sender, controller, packet)
                 asyncio.get_running_loop().call_soon(_deliver_control, controller, sender_address, packet)
                 return
 
@@ -93,6 +121,15 @@ def _deliver_control(controller: Controller, sender_address: hci.Address, packet
         controller.on_ll_control_pdu(sender_address, packet)
 
 
+class _Advertiser(LegacyAdvertiser):
+    """Bumble's advertiser, its interval in units of 0.625 ms (Vol 4 Part E 7.8.5); the original takes it for ms."""
+
+    def _on_timer_fired(self) -> None:
+        self.send_advertising_data()
+        pause = max(self.advertising_interval_min * 0.000625, _SHORTEST_INTERVAL_S)
+        self.timer_handle = asyncio.get_running_loop().call_later(pause, self._on_timer_fired)
+
+
 class AirController(Controller):
     """Bumble's controller, with what a 4.2 controller with long packets does and it does not."""
 
@@ -108,6 +145,32 @@ class AirController(Controller):
         | hci.LeFeatureMask.LL_PRIVACY
         | hci.LeFeatureMask.LE_PERIODIC_ADVERTISING
     )
+
+    ignores_connections: Callable[[], None] | None = None
+    """Where set, the controller advertises and answers no connection request; called at each."""
+
+    def __init__(self, name: str, *, link: AirLink, public_address: str) -> None:
+        """Join the air."""
+        super().__init__(name, link=link, public_address=public_address)
+        self.le_legacy_advertiser = _Advertiser(self)
+        self._asked: ll.ConnectInd | None = None
+
+    def on_le_connect_ind(self, packet: ll.ConnectInd) -> None:
+        """Take a connection with the timing the central asked for; the original tells its host made-up figures."""
+        self._asked = packet
+        super().on_le_connect_ind(packet)
+        self._asked = None
+
+    def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
+        """Send to the host."""
+        if self._asked is not None and isinstance(packet, hci.HCI_LE_Connection_Complete_Event):
+            packet = replace(
+                packet,
+                connection_interval=self._asked.interval,
+                peripheral_latency=self._asked.latency,
+                supervision_timeout=self._asked.timeout,
+            )
+        super().send_hci_packet(packet)
 
     def advertised_addresses(self) -> set[hci.Address]:
         """Return the addresses this controller advertises under now."""

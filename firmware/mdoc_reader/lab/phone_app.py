@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from uuid import UUID
@@ -40,11 +40,15 @@ class Manner:
     falls_silent: bool = False
 
 
-def offer(wallet: Wallet, mode: Mode, curve_name: str = "P-256") -> Engagement:
-    """Return a fresh engagement that offers `mode` under a random UUID."""
+def offer(wallet: Wallet, mode: Mode, curve_name: str = "P-256", *, psm: int | None = None) -> Engagement:
+    """Return a fresh engagement that offers `mode` under a random UUID.
+
+    `psm` is told as the L2CAP PSM of the phone as server; `meet` listens there.
+    """
     uuid = random_uuid()
     server, client = mode is not Mode.CENTRAL, mode is not Mode.PERIPHERAL
-    return wallet.engage(curve_name, BleMethod(server, client, uuid if server else None, uuid if client else None))
+    ble = BleMethod(server, client, uuid if server else None, uuid if client else None, psm=psm)
+    return wallet.engage(curve_name, ble)
 
 
 async def meet(
@@ -55,6 +59,8 @@ async def meet(
     ble = engagement.ble
     if ble is None:
         raise ValueError("this engagement offers no Bluetooth")
+    if ble.psm is not None:
+        manner = replace(manner, l2cap=True, psm=ble.psm)
     if ble.central_client and ble.central_uuid is not None:
         # Offering both, this phone follows the standard's advice and looks for the reader.
         return await radio.join(ble.central_uuid, engagement.ident, behaviour=manner)
@@ -76,7 +82,7 @@ async def answer(channel: PhoneChannel, wallet: Wallet, engagement: Engagement, 
             await asyncio.sleep(manner.consent_s)
             message = wallet.reply(begun, asked)
             if manner.falls_silent:
-                await channel.send_raw_chunk(b"\x01" + message[:300])
+                await channel.send_part(message, 300)
                 await channel.receive()
                 break
             await channel.send(message)

@@ -15,7 +15,7 @@ from mdoc_reader.model.decision import Decision
 from mdoc_reader.model.sign import Sign
 from mdoc_reader.outputs.display_owner import DisplayOwner
 from mdoc_reader.outputs.ports import Colour, Display, Pins
-from mdoc_reader.outputs.signals import BLANK, Signal, signals
+from mdoc_reader.outputs.signals import BLANK, Signal, naming, signals
 
 HealthCallback = Callable[[str, bool], None]
 """Called with the part (`pins` or `display`) and whether it works now; possibly from the display's thread."""
@@ -92,14 +92,18 @@ class Panel:
         """Have `callback(part, works)` called at each change. It must return at once and not raise."""
         self._listeners.append(callback)
 
-    def signal(self, sign: Sign) -> None:
-        """Say something on lamps, buzzer and display, in that order. Returns at once; never raises."""
+    def signal(self, sign: Sign, parts: tuple[str, ...] = ()) -> None:
+        """Say something on lamps, buzzer and display, in that order. Returns at once; never raises.
+
+        A sign that is already lit, said again with other `parts`, changes the display alone.
+        """
         if self._closed:
             return
         signal = self._table[sign]
-        self._light(sign, signal)
-        self._pins.tone(signal.notes)
-        self._display.show(signal.screen)
+        if not (parts and self._sign is sign):
+            self._light(sign, signal)
+            self._pins.tone(signal.notes)
+        self._display.show(naming(signal.screen, parts))
         self._check_pins()
 
     def grant(self, decision: Decision, pulse_s: float | None = None) -> None:

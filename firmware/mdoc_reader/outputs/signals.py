@@ -7,8 +7,8 @@ Words live in one table, so that another language can replace it without touchin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from mdoc_reader.model.sign import Sign
@@ -49,6 +49,9 @@ ENGLISH: Mapping[Sign, Words] = MappingProxyType(
         Sign.MAINTENANCE: Words("Maintenance", ("Back in a moment",)),
     }
 )
+
+PARTS: Mapping[str, str] = MappingProxyType({"bluetooth": "Bluetooth", "camera": "Camera"})
+"""Parts that can fail, as a screen names them."""
 
 _ICONS: Mapping[Sign, str] = MappingProxyType(
     {
@@ -113,6 +116,15 @@ _NOTES: Mapping[Sign, tuple[Note, ...]] = MappingProxyType(
         Sign.MAINTENANCE: _beeps(600, 0.05, 0.05, gap=0.5),
     }
 )
+
+
+def naming(screen: Screen, parts: Sequence[str]) -> Screen:
+    """Return the screen with the failed parts named in its first small line; the same screen without any."""
+    if not parts:
+        return screen
+    named = ", ".join(PARTS.get(part, part) for part in parts)
+    return replace(screen, lines=(f"No {named}", *screen.lines)[:2])
+
 
 BLANK = Screen("", "")
 """A dark display: what is shown while nothing is said."""

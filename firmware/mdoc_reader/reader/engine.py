@@ -33,8 +33,8 @@ _OFFERED = 16
 class PanelPort(Protocol):
     """What the engine needs of a panel: to say something, and to open on a granted decision."""
 
-    def signal(self, sign: Sign) -> None:
-        """Say it."""
+    def signal(self, sign: Sign, parts: tuple[str, ...] = ()) -> None:
+        """Say it; a fault names the parts that failed."""
 
     def grant(self, decision: Decision) -> None:
         """Open."""
@@ -53,8 +53,8 @@ class Observer(Protocol):
     def on_concluded(self, record: PresentationRecord) -> None:
         """A presentation was decided."""
 
-    def on_fault(self, at: float, part: str, *, raised: bool) -> None:
-        """A part failed or came back."""
+    def on_fault(self, at: float, part: str, code: ReasonCode | None, *, raised: bool) -> None:
+        """A part failed, fails for another reason now, or came back (then without a code)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,8 @@ class Engine:
         self._releasing: set[asyncio.Task[None]] = set()
         self._phases: list[tuple[str, float]] = []
         self._phase_began = 0.0
+        self._stopping = False
+        self._faults: dict[str, ReasonCode | None] = {}
         self.state = State()
         self.counters = Counters()
         self.idle = asyncio.Event()
@@ -131,24 +133,31 @@ class Engine:
         while len(self._offered) > _OFFERED:
             self._offered.pop(next(iter(self._offered)))
 
-    def availability(self, part: str, *, available: bool) -> None:
-        """Take the news that a part without which nothing works is gone or back."""
+    def availability(self, part: str, *, available: bool, code: ReasonCode | None = None) -> None:
+        """Take the news that a part without which nothing works is gone, and why, or back."""
         at = self._equipment.monotonic()
-        self.post(ev.FaultCleared(at, part) if available else ev.FaultRaised(at, part))
+        self.post(ev.FaultCleared(at, part) if available else ev.FaultRaised(at, part, code))
 
     async def run(self) -> None:
         """Run until cancelled; leaves nothing of a presentation behind."""
-        self._panel.signal(Sign.FAULT if self.state.faults else Sign.READY)
+        while not self._events.empty():  # a part that was never there: nobody is invited first
+            self._advance(self._events.get_nowait())
+        if self.state.phase is Phase.IDLE:
+            self._panel.signal(Sign.READY)
         self._phase_began = self._equipment.monotonic()
         try:
+            self._arm()
             while True:
                 if self.state.phase is Phase.IDLE and self._presentation is None:
                     self.idle.set()
                 self._advance(await self._next_event())
         finally:
+            self._stopping = True
             self._release()
             if self._releasing:
                 await asyncio.wait(self._releasing, timeout=5.0)
+            if self._equipment.armed is not None:
+                await self._equipment.armed.disarm()
 
     async def _next_event(self) -> ev.Event:
         deadline = self.state.next_deadline()
@@ -174,11 +183,24 @@ class Engine:
             self._act(action, event.at)
         if isinstance(event, (ev.EngagementOffered, ev.EngagementUnreadable)):
             self._offered.pop(event.key, None)
-        if isinstance(event, (ev.FaultRaised, ev.FaultCleared)) and before.faults != self.state.faults:
-            raised = isinstance(event, ev.FaultRaised)
-            log.warning("part %s %s", event.part, "failed" if raised else "is back")
-            for observer in self._observers:
-                observer.on_fault(event.at, event.part, raised=raised)
+        if isinstance(event, (ev.FaultRaised, ev.FaultCleared)):
+            self._note_fault(event)
+
+    def _note_fault(self, event: ev.FaultRaised | ev.FaultCleared) -> None:
+        """Tell of a change, once."""
+        if isinstance(event, ev.FaultRaised):
+            if event.part in self._faults and self._faults[event.part] == event.code:
+                return
+            self._faults[event.part] = code = event.code
+            log.warning("%s does not work: %s", event.part, "no reason known" if code is None else code.log)
+        else:
+            if event.part not in self._faults:
+                return
+            del self._faults[event.part]
+            code = None
+            log.warning("%s works again", event.part)
+        for observer in self._observers:
+            observer.on_fault(event.at, event.part, code, raised=isinstance(event, ev.FaultRaised))
 
     def _note_phase(self, left: Phase, at: float) -> None:
         if left in BUSY:
@@ -189,8 +211,8 @@ class Engine:
 
     def _act(self, action: ev.Action, at: float) -> None:
         match action:
-            case ev.Show(sign):
-                self._panel.signal(sign)
+            case ev.Show(sign, parts):
+                self._panel.signal(sign, parts)
             case ev.Grant(decision):
                 self._panel.grant(decision)
             case ev.Accept(_, key):
@@ -232,8 +254,17 @@ class Engine:
         if presentation is not None:
             task = asyncio.create_task(presentation.release(), name="release")
             self._releasing.add(task)
-            task.add_done_callback(self._releasing.discard)
+            task.add_done_callback(self._released)
         self._equipment.keys.refill()
+
+    def _released(self, task: asyncio.Task[None]) -> None:
+        self._releasing.discard(task)
+        self._arm()
+
+    def _arm(self) -> None:
+        """Show a fresh service for the next tap, unless somebody is being served."""
+        if self._equipment.armed is not None and self._presentation is None and not self._stopping:
+            self._equipment.armed.arm()
 
 
 def _codes(reasons: Sequence[ReasonCode]) -> str:

@@ -146,10 +146,11 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class FaultRaised:
-    """A part without which the reader cannot serve has failed."""
+    """A part without which the reader cannot serve has failed, or fails for another reason now."""
 
     at: float
     part: str
+    code: ReasonCode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +209,10 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Tell the person."""
+    """Tell the person; a fault names the parts that failed."""
 
     sign: Sign
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,7 @@ def _time(state: State, at: float, limits: Deadlines) -> Step:
 
 
 def _conditions(state: State, event: ev.FaultRaised | ev.FaultCleared | ev.MaintenanceChanged) -> Step:
+    before = state
     if isinstance(event, ev.MaintenanceChanged):
         state = replace(state, maintenance=event.on)
     elif isinstance(event, ev.FaultRaised):
@@ -189,12 +190,16 @@ def _conditions(state: State, event: ev.FaultRaised | ev.FaultCleared | ev.Maint
     if state.phase in BUSY or state.phase is Phase.SHOWING:
         return state, ()  # the presentation ends by its own ways first
     resting = _resting(state)
-    return (
-        (state, ()) if resting is state.phase else (replace(state, phase=resting), (ev.Show(_RESTING_SIGNS[resting]),))
-    )
+    if resting is before.phase and (resting is not Phase.FAULT or state.faults == before.faults):
+        return state, ()
+    return replace(state, phase=resting), (_rest_sign(state, resting),)
 
 
 _RESTING_SIGNS = {Phase.IDLE: Sign.READY, Phase.FAULT: Sign.FAULT, Phase.MAINTENANCE: Sign.MAINTENANCE}
+
+
+def _rest_sign(state: State, phase: Phase) -> ev.Show:
+    return ev.Show(_RESTING_SIGNS[phase], tuple(sorted(state.faults)) if phase is Phase.FAULT else ())
 
 
 def _resting(state: State) -> Phase:
@@ -297,4 +302,4 @@ def _settle(state: State) -> Step:
     if state.phase is not Phase.SHOWING or state.closing_job or state.phase_deadline is not None:
         return state, ()
     phase = _resting(state)
-    return replace(state, phase=phase, decision=None), (ev.Release(), ev.Show(_RESTING_SIGNS[phase]))
+    return replace(state, phase=phase, decision=None), (ev.Release(), _rest_sign(state, phase))

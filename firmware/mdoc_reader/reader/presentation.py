@@ -21,6 +21,7 @@ from mdoc_reader.model.verdict import ResponseVerdict
 from mdoc_reader.policy.conversation import Ask, proceed
 from mdoc_reader.policy.profile import Profile, Question
 from mdoc_reader.reader import events as ev
+from mdoc_reader.reader.armed import ArmedService
 from mdoc_reader.reader.events import Job, ReaderCode
 from mdoc_reader.reader.keypool import KeyPool
 from mdoc_reader.transport.ble import BleLimits, CentralServer, connect_to_peripheral, serve_for_central
@@ -37,7 +38,8 @@ class Equipment:
     """What presentations share: made once, ahead of time.
 
     `prefer_server`: where a phone offers both Bluetooth modes, take mdoc central client mode (we serve), as the
-    standard recommends. `now` is the wall clock for validity, `monotonic` the machine's.
+    standard recommends. `armed` shows a service ahead of a tap, where there are taps.
+    `now` is the wall clock for validity, `monotonic` the machine's.
     """
 
     profile: Profile
@@ -49,6 +51,7 @@ class Equipment:
     identity: request.ReaderIdentity | None = None
     prefer_server: bool = True
     ble_limits: BleLimits = field(default_factory=BleLimits)
+    armed: ArmedService | None = None
 
     @property
     def ages(self) -> tuple[int, ...]:
@@ -151,6 +154,8 @@ class Presentation:
         gear, ble = self._equipment, self._engagement.ble
         if ble is None:
             raise LinkError(LinkCode.NO_METHOD)
+        if gear.armed is not None:
+            await gear.armed.disarm()  # this phone brings its own UUID, and a radio may be good for one use at a time
         serve = ble.central_client and (gear.prefer_server or not ble.peripheral_server)
         if serve and ble.central_uuid is not None:
             ident = session.ble_ident(self._engagement.e_device_key_bytes)
@@ -158,7 +163,7 @@ class Presentation:
             self._link = await self._server.accepted()
         elif ble.peripheral_server and ble.peripheral_uuid is not None:
             self._link = await connect_to_peripheral(
-                gear.radio, ble.peripheral_uuid, address=ble.address, limits=gear.ble_limits
+                gear.radio, ble.peripheral_uuid, address=ble.address, psm=ble.psm, limits=gear.ble_limits
             )
         else:
             raise LinkError(LinkCode.NO_METHOD)

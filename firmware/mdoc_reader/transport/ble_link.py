@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from mdoc_reader.transport.chunks import Reassembler, chunk_size, split
+from mdoc_reader.transport.chunks import Reassembler
 from mdoc_reader.transport.ports import LinkCode, LinkError
 from mdoc_reader.transport.tasks import to_its_end
 
@@ -28,12 +28,14 @@ def _named(short: int) -> UUID:
 PHONE_STATE = _named(1)
 PHONE_CLIENT_TO_SERVER = _named(2)
 PHONE_SERVER_TO_CLIENT = _named(3)
+PHONE_PSM = _named(0xA)
 """The service of a phone that is GATT server (mdoc peripheral server mode)."""
 
 READER_STATE = _named(5)
 READER_CLIENT_TO_SERVER = _named(6)
 READER_SERVER_TO_CLIENT = _named(7)
 READER_IDENT = _named(8)
+READER_PSM = _named(0xB)
 """The service of a reader that is GATT server (mdoc central client mode)."""
 
 STATE_START = b"\x01"
@@ -56,35 +58,52 @@ class BleLimits:
     """How long a connected phone may take to write State=01 before it is sent away for another."""
     retry_pause_s: float = 0.5
     """The pause before connecting again after a connection was lost before its start."""
+    l2cap: bool = True
+    """Whether L2CAP channels are used where the phone offers one, and offered where we are GATT server."""
+    channel_send_s: float = 5.0
+    """How long the first message may take to leave through an L2CAP channel before GATT is tried instead."""
 
 
 class Carrier(Protocol):
-    """What differs between the roles: how chunks leave, and how a session ends."""
+    """What differs between the ways: how a message is cut, how its pieces leave, and how a session ends."""
 
     name: str
 
-    @property
-    def mtu(self) -> int:
-        """The ATT MTU now."""
+    def cut(self, message: bytes) -> Iterator[bytes]:
+        """Yield the pieces of a message as they leave, for the sizes that hold now."""
 
     async def ready(self) -> None:
         """Wait until the phone can take a message. Raises LinkError."""
 
-    async def put(self, chunk: bytes) -> None:
-        """Send one chunk. Raises LinkError."""
+    async def put(self, piece: bytes) -> None:
+        """Send one piece. Raises LinkError."""
 
     async def finish(self, *, say_end: bool) -> None:
         """Tell the phone State=02 if `say_end`, disconnect, release the radio. Bounded in time; never raises."""
 
 
+class Parts(Protocol):
+    """What puts messages together from pieces."""
+
+    @property
+    def pending(self) -> int:
+        """How many bytes of an unfinished message are held."""
+
+    def feed(self, piece: bytes) -> Iterable[bytes]:
+        """Take a piece, yield the messages it completes. Raises LinkError."""
+
+    def drop(self) -> None:
+        """Forget an unfinished message."""
+
+
 class Inbox:
     """What one phone has sent: complete messages in order, then the reason why none can follow. Bounded."""
 
-    def __init__(self, limits: BleLimits) -> None:
-        """Start empty."""
+    def __init__(self, limits: BleLimits, parts: Parts | None = None) -> None:
+        """Start empty; `parts` puts messages together, by default from GATT chunks."""
         self.on_progress: Callable[[int], None] | None = None
         self._limits = limits
-        self._parts = Reassembler(limits.message_cap)
+        self._parts = parts if parts is not None else Reassembler(limits.message_cap)
         self._messages: deque[bytes] = deque()
         self._waiting = 0
         self._ended: LinkError | None = None
@@ -95,23 +114,25 @@ class Inbox:
         """Why nothing more can come, or None while something may."""
         return self._ended
 
-    def take(self, chunk: bytes) -> None:
-        """Take one chunk as it arrives; chunks after the end are ignored."""
+    def take(self, piece: bytes) -> None:
+        """Take one piece as it arrives; pieces after the end are ignored."""
         if self._ended is not None:
             return
+        arrived = 0
         try:
-            message = self._parts.feed(chunk)
+            for message in self._parts.feed(piece):
+                arrived = len(message)
+                self._deliver(message)
         except LinkError as error:
             self.end(error)
             return
-        if self.on_progress is not None:
-            self.on_progress(self._parts.pending if message is None else len(message))
-        if message is None:
-            return
+        if self.on_progress is not None and self._ended is None:
+            self.on_progress(arrived or self._parts.pending)
+
+    def _deliver(self, message: bytes) -> None:
         self._waiting += len(message)
         if len(self._messages) >= self._limits.waiting_messages or self._waiting > self._limits.message_cap:
-            self.end(LinkError(LinkCode.TOO_LARGE, "more messages than were asked for"))
-            return
+            raise LinkError(LinkCode.TOO_LARGE, "more messages than were asked for")
         self._messages.append(message)
         self._changed.set()
 
@@ -158,7 +179,7 @@ class BleLink:
 
     @property
     def on_progress(self) -> Callable[[int], None] | None:
-        """Called with the bytes of the arriving message so far, at its first chunk and each that follows."""
+        """Called with the bytes of the arriving message so far, at its first piece and each that follows."""
         return self._inbox.on_progress
 
     @on_progress.setter
@@ -172,9 +193,9 @@ class BleLink:
             await self._carrier.ready()
             whole = False
             try:
-                for chunk in split(message, chunk_size(self._carrier.mtu)):
+                for piece in self._carrier.cut(message):
                     self._check()
-                    await self._carrier.put(chunk)
+                    await self._carrier.put(piece)
                 whole = True
             finally:
                 self._torn = not whole

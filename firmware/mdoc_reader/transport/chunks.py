@@ -62,8 +62,8 @@ class Reassembler:
         """How many bytes of an unfinished message are held."""
         return len(self._parts)
 
-    def feed(self, chunk: bytes) -> bytes | None:
-        """Take one chunk; return the message it completes, else None.
+    def feed(self, chunk: bytes) -> tuple[bytes, ...]:
+        """Take one chunk; return the message it completes, if any.
 
         Raises LinkError: BAD_CHUNK for an empty chunk, an unknown flag or an empty message, TOO_LARGE past a bound.
         """
@@ -79,12 +79,12 @@ class Reassembler:
             raise self._refuse(LinkCode.TOO_LARGE, f"a message of more than {self._message_cap} bytes")
         self._parts += memoryview(chunk)[1:]
         if flag == _MORE:
-            return None
+            return ()
         if not self._parts:
             raise self._refuse(LinkCode.BAD_CHUNK, "an empty message")
         message = bytes(self._parts)
         self.drop()
-        return message
+        return (message,)
 
     def drop(self) -> None:
         """Forget an unfinished message."""

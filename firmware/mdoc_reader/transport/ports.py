@@ -56,8 +56,9 @@ class LinkError(Exception):
 class Link(Protocol):
     """An open channel for whole session messages, in order, one presentation long."""
 
-    name: str
-    """What carries it, for people: `BLE, phone is server`."""
+    @property
+    def name(self) -> str:
+        """What carries it, for people: `BLE, phone is server`."""
 
     on_progress: Callable[[int], None] | None
     """Called on the event loop with the bytes of the arriving message so far, as they come."""
@@ -141,6 +142,13 @@ class GattClient(Protocol):
         """Disconnect; never raises."""
 
 
+class LoneChannel(Channel, Protocol):
+    """A channel on a connection of its own, without GATT so far."""
+
+    async def go_on_by_gatt(self, service: UUID, events: GattClientEvents) -> GattClient:
+        """Close the channel and discover `service` on the same connection. Raises LinkError, and then all is closed."""
+
+
 class GattServerEvents(Protocol):
     """What a served service reports. Called on the event loop; must not block."""
 
@@ -211,7 +219,7 @@ class BleRadio(Protocol):
         cancelling stops the scan and drops a half-made connection. Raises LinkError.
         """
 
-    async def open_channel(self, psm: int, service: UUID, address: bytes | None = None) -> Channel:
+    async def open_channel(self, psm: int, service: UUID, address: bytes | None = None) -> LoneChannel:
         """Find the phone as `connect` does and open an L2CAP channel at once, without any GATT. Cancel it as `connect`.
 
         Raises LinkError; CONNECT_FAILED also where this radio has no L2CAP channels.
