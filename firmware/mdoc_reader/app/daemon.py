@@ -154,6 +154,7 @@ async def _serve(
             scanner.start()
         if codes is not None:
             lines.follow(codes, engine.offer_text, loop)
+        await asyncio.sleep(0)  # the engine's first look: who reads of `ready` knows already what does not work
         notify_service("READY=1")
         if events is not None:
             events.write("ready", at=loop.time())

@@ -33,7 +33,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     file = str(arguments.config)
     settings = load(arguments.config)
     checks: list[Check] = []
-    for kind in wiring.KINDS:
+    for kind in wiring.used_kinds(settings):
         checks += examined(kind, getattr(settings, kind), product=settings.reader.product, file=file)
     if arguments.json:
         rows = [{"part": c.part, "health": c.health, "what": c.what, "advice": c.advice} for c in checks]

@@ -105,10 +105,17 @@ def _simulated(file: str, kind: str, name: str) -> str:
 
 
 def load_drivers(settings: Settings, file: str) -> dict[str, Driver]:
-    """Load every driver that is named. Raises SettingsError."""
+    """Load every driver that is used: no decoder without a camera. Raises SettingsError."""
     return {
-        kind: load_driver(kind, getattr(settings, kind), product=settings.reader.product, file=file) for kind in KINDS
+        kind: load_driver(kind, getattr(settings, kind), product=settings.reader.product, file=file)
+        for kind in used_kinds(settings)
     }
+
+
+def used_kinds(settings: Settings) -> tuple[str, ...]:
+    """Name the kinds of driver that a configuration needs."""
+    no_camera = settings.camera.driver == "disabled"
+    return tuple(kind for kind in KINDS if not (kind == "decoder" and no_camera))
 
 
 def profile_of(settings: Settings) -> Profile:

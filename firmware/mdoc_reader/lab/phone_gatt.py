@@ -29,6 +29,11 @@ def random_uuid() -> UUID:
     return UUID(bytes=secrets.token_bytes(16), version=4)
 
 
+def _not_readable(_: Connection) -> bytes:
+    # Without this Bumble gives a central that tries no answer at all.
+    raise att.ATT_Error(att.ErrorCode.READ_NOT_PERMITTED)
+
+
 async def leave(device: Device, connection: Connection) -> None:
     """Disconnect if the reader is still there."""
     if connection.handle in device.connections:
@@ -63,7 +68,7 @@ class ServedSession:
                     bumble_uuid(mdoc_uuid(number)),
                     kind,
                     att.Attribute.Permissions.WRITEABLE,
-                    gatt.CharacteristicValue(write=self._writer(number)),
+                    gatt.CharacteristicValue(read=_not_readable, write=self._writer(number)),
                 )
                 attribute.on(attribute.EVENT_SUBSCRIPTION, self._subscriber(number))
                 self._attributes[number] = attribute

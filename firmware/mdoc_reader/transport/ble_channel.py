@@ -74,7 +74,8 @@ class ChannelCarrier:
         await self._release()
 
     async def stop(self) -> None:
-        """Stop to read, and no more. Never raises."""
+        """Stop to read, and no more: who waits for a message hears of it. Never raises."""
+        self.inbox.end(LinkError(LinkCode.LOST, "the channel is given up"))
         self._reading.cancel()
         await asyncio.wait({self._reading})
 
@@ -174,7 +175,11 @@ class ChannelLink:
             self._stay()
             self._carrier = None
             await to_its_end(carrier.stop())
-            link = await start()
+            try:
+                async with asyncio.timeout(self._limits.channel_fallback_s):
+                    link = await start()
+            except TimeoutError:
+                raise error from None
             link.on_progress = self._progress
             self._link = link
             await link.send(first)

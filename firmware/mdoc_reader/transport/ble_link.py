@@ -62,6 +62,8 @@ class BleLimits:
     """Whether L2CAP channels are used where the phone offers one, and offered where we are GATT server."""
     channel_send_s: float = 5.0
     """How long the first message may take to leave through an L2CAP channel before GATT is tried instead."""
+    channel_fallback_s: float = 8.0
+    """How long starting over GATT may take then; a phone that is not there any more is lost."""
 
 
 class Carrier(Protocol):

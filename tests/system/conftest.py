@@ -1,0 +1,60 @@
+"""One Debian guest with a real bluetoothd for each release, kept for all tests that ask for it."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from guest_machine import MAIN_CONF, Loop, Machine, vm
+
+from mdoc_reader.lab.air import Air
+
+
+@pytest.fixture(scope="session")
+def project_disk() -> Iterator[Path]:
+    """This project as it is now, as a disk for guests."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield vm.project(Path(folder))
+
+
+@pytest.fixture(scope="session", params=list(vm.DISTS))
+def machine(request: pytest.FixtureRequest, capfd_disabled: Any) -> Iterator[Machine]:
+    """A guest with bluetoothd on an adapter of the simulated air."""
+    missing = vm.missing_tools()
+    if missing:
+        pytest.skip(
+            f"system tests need {', '.join(missing)}: apt-get install qemu-system-x86 mmdebstrap squashfs-tools kmod"
+        )
+    disk: Path = request.getfixturevalue("project_disk")
+    dist = str(request.param)
+    with capfd_disabled():
+        image = vm.build(dist)
+    loop = Loop()
+    stack = contextlib.AsyncExitStack()
+
+    async def up() -> Machine:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        air = await stack.enter_async_context(Air())
+        await air.listen(folder / "hci")
+        guest = await stack.enter_async_context(vm.Guest(image, disk, [folder / "hci"]))
+        await guest.attach_hci()
+        await guest.start_bluetoothd(MAIN_CONF)
+        await guest.hci_up()
+        return Machine(dist, guest, air, loop)
+
+    try:
+        yield loop.run(up())
+    finally:
+        loop.run(stack.aclose())
+        loop.close()
+
+
+@pytest.fixture(scope="session")
+def capfd_disabled(request: pytest.FixtureRequest) -> Any:
+    """Let the progress of building an image through to the person who waits for it."""
+    manager = request.config.pluginmanager.getplugin("capturemanager")
+    return manager.global_and_fixture_disabled

@@ -1,0 +1,258 @@
+"""The reader's daemon in a guest with a real bluetoothd, and phones outside on the simulated air."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from guest_machine import vm
+
+from mdoc_reader.lab import certificates, issuer, people
+from mdoc_reader.lab.air import Air
+from mdoc_reader.lab.phone_app import Manner, Mode, offer, present
+from mdoc_reader.lab.phone_radio import PhoneRadio, PhoneRadioBehaviour
+from mdoc_reader.lab.wallet import Engagement, Holding, Wallet
+
+KB = 1000
+PSM = 0xC1
+AT_ONCE = Manner(consent_s=0.0)
+CONFIG = "/tmp/reader.toml"  # noqa: S108 -- in the guest
+ANCHORS = "/tmp/anchors.pem"  # noqa: S108 -- in the guest
+
+
+def configuration(*, prefer_server: bool = True, l2cap: bool = True) -> str:
+    """A product's configuration, with deadlines that suit a test's patience."""
+    return f"""
+[reader]
+trust_anchors = ["{ANCHORS}"]
+prefer_server = {str(prefer_server).lower()}
+
+[deadlines]
+connecting = 10
+requesting = 10
+consent = 4
+receiving = 60
+showing = 0.1
+closing = 3
+total = 90
+
+[ble]
+message_cap = 1048576
+l2cap = {str(l2cap).lower()}
+
+[bluetooth]
+driver = "bluez"
+options.longest_pause_s = 2.0
+
+[profile]
+name = "over 18"
+age_over = 18
+required = [["org.iso.18013.5.1", "portrait"]]
+
+[[profile.request]]
+doctype = "org.iso.18013.5.1.mDL"
+[profile.request.elements."org.iso.18013.5.1"]
+age_over_18 = false
+portrait = false
+"""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a session travels: which modes and PSM the phone offers, and what the reader should call the link."""
+
+    name: str
+    mode: Mode
+    link: str
+    psm: int | None = None
+    behaviour: PhoneRadioBehaviour = PhoneRadioBehaviour()
+
+
+WAYS = {
+    way.name: way
+    for way in (
+        Way("phone is server", Mode.PERIPHERAL, "BLE, phone is server"),
+        Way("reader is server", Mode.CENTRAL, "BLE, reader is server"),
+        Way("L2CAP, PSM engaged", Mode.PERIPHERAL, "BLE L2CAP, phone is server", PSM),
+        Way(
+            "L2CAP, PSM read",
+            Mode.PERIPHERAL,
+            "BLE L2CAP, phone is server",
+            None,
+            PhoneRadioBehaviour(l2cap=True, psm=PSM),
+        ),
+        Way(
+            "L2CAP, reader is server",
+            Mode.CENTRAL,
+            "BLE L2CAP, reader is server",
+            None,
+            PhoneRadioBehaviour(l2cap=True),
+        ),
+    )
+}
+
+
+@dataclass
+class Visit:
+    """What one visit came to: the daemon's word, and the seconds from showing the code to it."""
+
+    outcome: str
+    reasons: list[str]
+    transport: str
+    phases: list[tuple[str, float]]
+    seconds: float
+    answered: int
+
+    @property
+    def granted(self) -> bool:
+        return self.outcome == "granted"
+
+
+@dataclass
+class GuestDoor:
+    """A daemon that runs in a guest."""
+
+    guest: vm.Guest
+    air: Air
+    process: vm.Process
+    iaca: certificates.Credential
+    signer: certificates.Credential
+    events: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    phase: str = "idle"
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    fault_changed: asyncio.Event = field(default_factory=asyncio.Event)
+    log: list[str] = field(default_factory=list)
+
+    def wallet(self, size: int = 1 * KB) -> Wallet:
+        """A grown-up whose answer is about `size` bytes long; its portrait is noise, so that no byte is like another."""
+        today = certificates.now().date()
+        key = issuer.generate_device_key("P-256")
+        portrait = secrets.token_bytes(max(size - 2200, 40))
+        elements = people.mdl_elements(people.adult(today), today, portrait_jpeg=portrait)
+        document = issuer.issue(
+            self.signer,
+            key.public_key(),
+            people.MDL_DOCTYPE,
+            elements,
+            signed=certificates.now() - timedelta(days=1),
+        )
+        return Wallet([Holding(document, key)])
+
+    async def visit(
+        self,
+        way: Way,
+        size: int = 1 * KB,
+        *,
+        behaviour: PhoneRadioBehaviour | None = None,
+        manner: Manner = AT_ONCE,
+        seconds: float = 110.0,
+    ) -> Visit:
+        """Show a code to the reader and play the phone until the reader is idle again."""
+        wallet = self.wallet(size)
+        engagement = offer(wallet, way.mode, psm=way.psm)
+        async with PhoneRadio(self.air) as radio:
+            phone = asyncio.create_task(present(radio, wallet, engagement, manner, behaviour or way.behaviour))
+            try:
+                return await self.read(engagement, phone, seconds=seconds)
+            finally:
+                phone.cancel()
+                await asyncio.wait({phone}, timeout=5)
+
+    async def read(
+        self, engagement: Engagement, phone: asyncio.Task[int] | None = None, *, seconds: float = 110.0
+    ) -> Visit:
+        """Show a code; return what the daemon says once it is idle again."""
+        await self.until_idle()
+        while not self.events.empty():
+            self.events.get_nowait()
+        self.idle.clear()
+        began = time.monotonic()
+        await self.process.write(engagement.qr_text + "\n")
+        try:
+            async with asyncio.timeout(seconds):
+                record = await self.events.get()
+                took = time.monotonic() - began
+                await self.idle.wait()
+        except TimeoutError:
+            raise RuntimeError(f"nothing came of it; phase {self.phase}:\n{self.told()}") from None
+        if phone is not None:
+            await asyncio.wait({phone}, timeout=3)
+        answered = phone.result() if phone is not None and phone.done() and phone.exception() is None else 0
+        return Visit(
+            record["outcome"],
+            record["reasons"],
+            record["transport"],
+            [(name, float(ms)) for name, ms in record["phases"]],
+            took,
+            answered,
+        )
+
+    async def until_idle(self, seconds: float = 30.0) -> None:
+        async with asyncio.timeout(seconds):
+            await self.idle.wait()
+
+    async def until_fault(self, code: str | None, seconds: float = 30.0) -> None:
+        """Wait until Bluetooth is away for this reason; None: until it is back."""
+        async with asyncio.timeout(seconds):
+            while True:
+                now = self.faults[-1] if self.faults else {"raised": False, "code": None}
+                if (now["code"] if now["raised"] else None) == code:
+                    return
+                self.fault_changed.clear()
+                await self.fault_changed.wait()
+
+    async def listen(self) -> None:
+        """Take the daemon's lines as they come."""
+        async for stream, text in self.process.lines:
+            if stream != "out":
+                self.log.append(text)
+                continue
+            event = json.loads(text)
+            kind = event["event"]
+            if kind == "concluded":
+                self.events.put_nowait(event)
+            elif kind == "fault":
+                self.faults.append(event)
+                self.fault_changed.set()
+            elif kind == "phase":
+                self.phase = event["phase"]
+            if kind in {"ready", "phase"}:
+                self.idle.set() if self.phase == "idle" else self.idle.clear()
+
+    def told(self) -> str:
+        """The daemon's last words, for a failing test."""
+        return "\n".join(self.log[-60:])
+
+
+@contextlib.asynccontextmanager
+async def daemon(guest: vm.Guest, air: Air, config: str) -> AsyncIterator[GuestDoor]:
+    """Run the daemon in the guest until the context is left."""
+    iaca = certificates.make_iaca()
+    await guest.write_file(ANCHORS, iaca.pem)
+    await guest.write_file(CONFIG, config.encode())
+    process = await guest.start(
+        ["python3", "-m", "mdoc_reader.app.cli", "run", "--config", CONFIG, "--codes", "-", "--events", "-"]
+    )
+    door = GuestDoor(guest, air, process, iaca, certificates.make_document_signer(iaca))
+    listening = asyncio.create_task(door.listen())
+    try:
+        try:
+            await door.until_idle(60)
+        except TimeoutError:
+            raise RuntimeError(f"the daemon did not start:\n{door.told()}") from None
+        yield door
+    finally:
+        await process.signal(15)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(20):
+                await process.wait()
+        listening.cancel()
+        await asyncio.wait({listening})

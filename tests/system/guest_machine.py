@@ -1,0 +1,56 @@
+"""A guest, the air around it, and the event loop in which both outlive a test."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import vm  # noqa: E402
+
+from mdoc_reader.lab.air import Air  # noqa: E402
+
+_T = TypeVar("_T")
+
+MAIN_CONF = (ROOT / "systemd" / "bluetooth" / "main.conf").read_text()
+
+
+class Loop:
+    """An event loop in a thread of its own: guests and controllers outlive one test."""
+
+    def __init__(self) -> None:
+        """Start it."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="system-tests")
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run a coroutine there; a test that is timed out cancels it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()
+
+    def close(self) -> None:
+        """Stop it."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@dataclass
+class Machine:
+    """A guest, the air around it, and the loop they live in."""
+
+    dist: str
+    guest: vm.Guest
+    air: Air
+    loop: Loop
