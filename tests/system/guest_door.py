@@ -17,7 +17,8 @@ from guest_machine import vm
 from mdoc_reader.lab import certificates, issuer, people
 from mdoc_reader.lab.air import Air
 from mdoc_reader.lab.phone_app import Manner, Mode, offer, present
-from mdoc_reader.lab.phone_radio import PhoneRadio, PhoneRadioBehaviour
+from mdoc_reader.lab.phone_behaviour import ORDINARY, PhoneRadioBehaviour
+from mdoc_reader.lab.phone_radio import PhoneRadio
 from mdoc_reader.lab.wallet import Engagement, Holding, Wallet
 
 KB = 1000
@@ -72,7 +73,7 @@ class Way:
     mode: Mode
     link: str
     psm: int | None = None
-    behaviour: PhoneRadioBehaviour = PhoneRadioBehaviour()
+    behaviour: PhoneRadioBehaviour = ORDINARY
 
 
 WAYS = {
@@ -132,7 +133,7 @@ class GuestDoor:
     log: list[str] = field(default_factory=list)
 
     def wallet(self, size: int = 1 * KB) -> Wallet:
-        """A grown-up whose answer is about `size` bytes long; its portrait is noise, so that no byte is like another."""
+        """A grown-up whose answer is about `size` bytes long; its portrait is noise: no byte is like another."""
         today = certificates.now().date()
         key = issuer.generate_device_key("P-256")
         portrait = secrets.token_bytes(max(size - 2200, 40))

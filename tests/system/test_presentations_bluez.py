@@ -26,7 +26,6 @@ def door(machine: Machine) -> Iterator[GuestDoor]:
 def test_a_grown_up_is_let_in(machine: Machine, door: GuestDoor, way: Way) -> None:
     for size in (1 * KB, 30 * KB):
         visit = machine.loop.run(door.visit(way, size))
-        print(visit)
         assert visit.granted, (visit, door.told())
         assert visit.transport == way.link
         assert visit.answered == 1

@@ -93,7 +93,7 @@ class Agent:
                 self.send("done", number, data=base64.b64encode(data).decode())
             case "list":
                 path = Path(request["path"])
-                self.send("done", number, names=sorted(os.listdir(path)) if path.is_dir() else [])
+                self.send("done", number, names=sorted(each.name for each in path.iterdir()) if path.is_dir() else [])
             case "facts":
                 self.send("done", number, **_facts(int(request["pid"])))
             case "wait":
@@ -183,7 +183,7 @@ def _facts(pid: int) -> dict[str, int]:
     status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
     after_name = (folder / "stat").read_text().rpartition(")")[2].split()
     return {
-        "fds": len(os.listdir(folder / "fd")),
+        "fds": len(list((folder / "fd").iterdir())),
         "rss_kib": int(status.get("VmRSS", "0 kB").split()[0]),
         "peak_kib": int(status.get("VmHWM", "0 kB").split()[0]),
         "threads": int(status["Threads"]),

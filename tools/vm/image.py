@@ -59,8 +59,8 @@ _UNUSED_MODULES = (
     "net/netfilter",
     "sound",
 )
-_PASSWD = "root:x:0:0:root:/root:/bin/sh\nmessagebus:x:100:100::/nonexistent:/usr/sbin/nologin\n"
-_GROUP = "root:x:0:\nmessagebus:x:100:\nbluetooth:x:101:\nnetdev:x:102:\ndialout:x:20:\n"
+_USERS = "root:x:0:0:root:/root:/bin/sh\nmessagebus:x:100:100::/nonexistent:/usr/sbin/nologin\n"
+_GROUPS = "root:x:0:\nmessagebus:x:100:\nbluetooth:x:101:\nnetdev:x:102:\ndialout:x:20:\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ _SQUASH = ("-comp", "lz4", "-noappend", "-quiet", "-no-progress", "-no-xattrs", 
 
 def _finish(root: Path) -> None:
     """Write what maintainer scripts would have written, and leave out what no guest needs."""
-    for name, text in (("passwd", _PASSWD), ("group", _GROUP), ("hostname", "guest\n"), ("machine-id", "")):
+    for name, text in (("passwd", _USERS), ("group", _GROUPS), ("hostname", "guest\n"), ("machine-id", "")):
         (root / "etc" / name).write_text(text)
     for unused in _UNUSED:
         shutil.rmtree(root / unused, ignore_errors=True)

@@ -1,0 +1,435 @@
+"""Reader as GATT server over BlueZ: one service registered and advertised, for one phone at a time.
+
+bluetoothd reads the service once (GetManagedObjects), then calls: ReadValue and WriteValue for each value, and
+AcquireNotify for a socket that carries all notifications of a characteristic. There is no socket for writes on purpose:
+bluetoothd 5.66 and 5.82 deliver writes that come before that socket is handed over with the content of the latest one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from dbus_fast import Message, Variant
+
+from mdoc_reader.drivers import bluez_sockets
+from mdoc_reader.drivers.bluez_adapter import Adapter
+from mdoc_reader.drivers.bluez_bus import OBJECT_MANAGER, PROPERTIES, CallFailed
+from mdoc_reader.drivers.bluez_channel import BluezChannel, Listener
+from mdoc_reader.drivers.bluez_device import let_go
+from mdoc_reader.drivers.bluez_objects import (
+    ADVERTISING,
+    CHARACTERISTIC,
+    DEVICE,
+    SERVICE,
+    Change,
+    device_path,
+    plain,
+)
+from mdoc_reader.transport.ports import GattCharacteristic, GattServerEvents, LinkCode, LinkError
+from mdoc_reader.transport.tasks import to_its_end
+
+log = logging.getLogger(__name__)
+
+GATT_MANAGER = "org.bluez.GattManager1"
+ADVERTISEMENT = "org.bluez.LEAdvertisement1"
+
+_DEFAULT_MTU = 23
+_LARGEST_VALUE = 512
+# The fast advertising interval of Vol 3 Part C appendix A, in milliseconds: a person is waiting.
+_INTERVAL_MS = (30, 60)
+_REGISTER_S = 8.0
+
+# The version of bluetoothd is in the device ID it gives itself; up to 5.66 a write of 511 or 512 bytes is lost there.
+_MODALIAS = re.compile(r"usb:v1D6Bp0246d([0-9A-Fa-f]{4})")
+_LOSES_LONG_WRITES = 0x0542
+
+_names = itertools.count(1)
+_warned = False
+
+
+@dataclass(eq=False, slots=True)
+class _Served:
+    """One characteristic as it is served."""
+
+    wanted: GattCharacteristic
+    path: str
+    socket: socket.socket | None = None
+    """Where notifications go while the phone is subscribed."""
+
+    def properties(self, service: str) -> dict[str, Variant]:
+        flags = []
+        if self.wanted.read:
+            flags.append("read")
+        if self.wanted.write:
+            # Plain Write as well: some phones know no other.
+            flags += ["write", "write-without-response"]
+        if self.wanted.notify:
+            flags.append("notify")
+        told = {
+            "UUID": Variant("s", str(self.wanted.uuid)),
+            "Service": Variant("o", service),
+            "Flags": Variant("as", flags),
+        }
+        if self.wanted.notify:
+            told["NotifyAcquired"] = Variant("b", False)
+        return told
+
+
+async def serve(
+    adapter: Adapter,
+    service: UUID,
+    characteristics: tuple[GattCharacteristic, ...],
+    events: GattServerEvents,
+    *,
+    channels: bool,
+) -> BluezGattServer:
+    """Register and advertise a service. Raises LinkError."""
+    server = BluezGattServer(adapter, service, characteristics, events)
+    shown = False
+    try:
+        await server.start(channels=channels)
+        shown = True
+    finally:
+        if not shown:
+            await to_its_end(server.close())
+    return server
+
+
+class BluezGattServer:
+    """A service on the air; a `transport.ports.GattServer`."""
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        service: UUID,
+        characteristics: tuple[GattCharacteristic, ...],
+        events: GattServerEvents,
+    ) -> None:
+        """Prepare the objects; `start` shows them."""
+        self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once nothing of the service is left."""
+        self.mtu = _DEFAULT_MTU
+        self._adapter = adapter
+        self._service = service
+        self._events = events
+        # Never the same path twice: bluetoothd may still hold the last service while it takes this one.
+        self._root = f"/mdoc_reader/presentation{next(_names)}"
+        self._advertisement = f"{self._root}/advertisement"
+        self._served = {
+            f"{self._root}/service/c{number}": _Served(each, f"{self._root}/service/c{number}")
+            for number, each in enumerate(characteristics)
+        }
+        self._phone: str | None = None
+        self._acted = False
+        """Whether the phone has done more than connect."""
+        self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._listener: Listener | None = None
+        self._visible = False
+        self._registered = False
+        self._closing: asyncio.Task[None] | None = None
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._stop_listening = adapter.objects.listen(self._on_change)
+        adapter.gone.add_done_callback(self._on_adapter_gone)
+
+    @property
+    def psm(self) -> int | None:
+        """The PSM at which the phone may open a channel, if any."""
+        return None if self._listener is None else self._listener.psm
+
+    async def start(self, *, channels: bool) -> None:
+        """Register and advertise. Raises LinkError."""
+        adapter = self._adapter
+        if channels:
+            try:
+                self._listener = Listener(adapter, self._on_channel)
+            except OSError as error:
+                log.warning("no L2CAP channels: %s", error.strerror)
+        adapter.bus.export(self._root, self._on_call)
+        self._registered = True
+        self._visible = True
+        try:
+            await asyncio.gather(
+                adapter.bus.call(
+                    adapter.path, GATT_MANAGER, "RegisterApplication", "oa{sv}", (self._root, {}), seconds=_REGISTER_S
+                ),
+                adapter.bus.call(
+                    adapter.path,
+                    ADVERTISING,
+                    "RegisterAdvertisement",
+                    "oa{sv}",
+                    (self._advertisement, {}),
+                    seconds=_REGISTER_S,
+                ),
+            )
+        except LinkError as error:
+            adapter.doubt(error)
+            raise
+        adapter.trust()
+
+    async def stop_advertising(self) -> None:
+        """Stop being visible; the connection stays. Never raises."""
+        await to_its_end(self._hide())
+
+    async def notify(self, characteristic: UUID, value: bytes) -> None:
+        """Notify the phone; returns when bluetoothd can take the next one. Raises LinkError."""
+        if self._phone is None:
+            raise LinkError(LinkCode.LOST)
+        served = next((each for each in self._served.values() if each.wanted.uuid == characteristic), None)
+        if served is None or served.socket is None:
+            raise LinkError(LinkCode.PROTOCOL, "the phone is not subscribed")
+        await bluez_sockets.send(served.socket, value, self._gone)
+
+    async def drain(self) -> None:
+        """Wait until bluetoothd has taken everything notified. Raises LinkError."""
+        for served in self._served.values():
+            if served.socket is not None:
+                await bluez_sockets.drained(served.socket, self._gone)
+
+    async def disconnect(self) -> None:
+        """Disconnect the phone if it is still there; never raises."""
+        if self._phone is not None:
+            await to_its_end(let_go(self._adapter, self._phone))
+
+    async def close(self) -> None:
+        """Stop advertising, disconnect, take the service down; never raises."""
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await to_its_end(_ended({self._closing}))
+
+    async def _close(self) -> None:
+        await self._hide()
+        self._adapter.gone.remove_done_callback(self._on_adapter_gone)
+        if self._listener is not None:
+            self._listener.close()
+        if self._phone is not None:
+            await let_go(self._adapter, self._phone)
+        if self._phone is not None:
+            self._on_gone("closed")
+        if self._registered:
+            self._registered = False
+            await self._unregister(GATT_MANAGER, "UnregisterApplication", self._root)
+        self._stop_listening()
+        if self._leaving:
+            await _ended(self._leaving)
+        self._adapter.bus.unexport(self._root)
+        for served in self._served.values():
+            self._close_socket(served)
+        self.released.set_result(None)
+
+    async def _hide(self) -> None:
+        if self._visible:
+            self._visible = False
+            await self._unregister(ADVERTISING, "UnregisterAdvertisement", self._advertisement)
+
+    async def _unregister(self, interface: str, member: str, path: str) -> None:
+        if self._adapter.bus.gone.done() or not self._adapter.bus.owner:
+            return
+        try:
+            await self._adapter.bus.call(self._adapter.path, interface, member, "o", (path,))
+        except CallFailed as error:
+            if not error.name.endswith("DoesNotExist"):
+                log.info("%s", error.detail)
+        except LinkError as error:
+            log.info("%s", error.detail)
+
+    # What bluetoothd calls. Handled to its end before the next message is looked at, so that writes keep their order.
+
+    def _on_call(self, call: Message) -> Message | None:
+        path, member = call.path or "", call.member
+        if call.interface == OBJECT_MANAGER and member == "GetManagedObjects":
+            return Message.new_method_return(call, "a{oa{sa{sv}}}", [self._objects(path)])
+        if call.interface == PROPERTIES and member == "GetAll":
+            return Message.new_method_return(call, "a{sv}", [self._properties(path, call.body[0])])
+        served = self._served.get(path)
+        if call.interface == CHARACTERISTIC and served is not None and call.body:
+            options = plain(call.body[-1])
+            if member == "WriteValue" and call.signature == "aya{sv}":
+                return self._on_write(call, served, bytes(call.body[0]), options)
+            if member == "ReadValue" and call.signature == "a{sv}":
+                return self._on_read(call, served, options)
+            if member == "AcquireNotify" and call.signature == "a{sv}":
+                return self._on_acquire(call, served, options)
+        if call.interface == ADVERTISEMENT and member == "Release":
+            self._visible = False
+            return Message.new_method_return(call)
+        return _error(call, "NotSupported")
+
+    def _objects(self, path: str) -> dict[str, dict[str, dict[str, Variant]]]:
+        if path != self._root:
+            return {}
+        service = f"{self._root}/service"
+        told = {service: {SERVICE: {"UUID": Variant("s", str(self._service)), "Primary": Variant("b", True)}}}
+        for each in self._served.values():
+            told[each.path] = {CHARACTERISTIC: each.properties(service)}
+        return told
+
+    def _properties(self, path: str, interface: str) -> dict[str, Variant]:
+        if path == self._advertisement and interface == ADVERTISEMENT:
+            return {
+                "Type": Variant("s", "peripheral"),
+                "ServiceUUIDs": Variant("as", [str(self._service)]),
+                "Discoverable": Variant("b", True),
+                "MinInterval": Variant("u", _INTERVAL_MS[0]),
+                "MaxInterval": Variant("u", _INTERVAL_MS[1]),
+            }
+        return self._objects(self._root).get(path, {}).get(interface, {})
+
+    def _on_write(self, call: Message, served: _Served, value: bytes, options: Mapping[str, object]) -> Message | None:
+        if not served.wanted.write:
+            return _error(call, "NotPermitted")
+        if options.get("offset"):
+            return _error(call, "InvalidOffset")
+        if len(value) > _LARGEST_VALUE:
+            return _error(call, "InvalidValueLength")
+        if not self._is_ours(options):
+            return _error(call, "NotPermitted")
+        if not options.get("prepare-authorize"):
+            self._events.on_write(served.wanted.uuid, value)
+        return Message.new_method_return(call)
+
+    def _on_read(self, call: Message, served: _Served, options: Mapping[str, object]) -> Message:
+        if not served.wanted.read:
+            return _error(call, "NotPermitted")
+        value = self._events.on_read(served.wanted.uuid) if self._is_ours(options) else None
+        if value is None:
+            return _error(call, "Failed")
+        offset = options.get("offset")
+        start = offset if isinstance(offset, int) else 0
+        if start > len(value):
+            return _error(call, "InvalidOffset")
+        return Message.new_method_return(call, "ay", [value[start:]])
+
+    def _on_acquire(self, call: Message, served: _Served, options: Mapping[str, object]) -> Message | None:
+        if not served.wanted.notify or not self._is_ours(options):
+            return _error(call, "NotPermitted")
+        self._close_socket(served)
+        ours, theirs = bluez_sockets.pair()
+        served.socket = ours
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._on_unsubscribed, served)
+        self._adapter.bus.reply_with_descriptor(call, "hq", [0, self.mtu], theirs)
+        self._events.on_subscribed(served.wanted.uuid, True)
+        return None
+
+    def _on_unsubscribed(self, served: _Served) -> None:
+        """Take the end of a notification socket; nothing else ever comes out of it."""
+        end = served.socket
+        if end is not None and bluez_sockets.values(end)[1]:
+            self._close_socket(served)
+            if self._phone is not None:
+                self._events.on_subscribed(served.wanted.uuid, False)
+
+    def _close_socket(self, served: _Served) -> None:
+        if served.socket is not None:
+            bluez_sockets.close(served.socket)
+            served.socket = None
+
+    def _is_ours(self, options: Mapping[str, object]) -> bool:
+        """Whether it is the phone that acts; the first device that does is."""
+        device = options.get("device")
+        if not isinstance(device, str) or self._closing is not None:
+            return False
+        if not self._take(device):
+            return False
+        mtu = options.get("mtu")
+        if isinstance(mtu, int) and _DEFAULT_MTU <= mtu != self.mtu:
+            self.mtu = mtu
+            _warn_of_long_writes(self._adapter, mtu)
+        return True
+
+    # Who is there.
+
+    def _take(self, device: str) -> bool:
+        """Let a device that acts be the phone of this service, or send it away. False when it is not."""
+        if device in self._adapter.leaving:
+            return False
+        if self._phone != device and self._phone is not None and not self._acted:
+            # Somebody else connected first and has done nothing yet.
+            idle = self._phone
+            self._on_gone("made room")
+            self._send_away(idle)
+        if self._phone is None:
+            self._on_connected(device)
+        if self._phone != device:
+            self._send_away(device)
+            return False
+        self._acted = True
+        return True
+
+    def _on_change(self, change: Change) -> None:
+        if change.interface != DEVICE or not change.path.startswith(self._adapter.path + "/"):
+            return
+        connected = None if change.properties is None else change.properties.get("Connected")
+        if change.path == self._phone:
+            if change.properties is None or connected is False:
+                self._on_gone("disconnected")
+                if change.properties is not None:
+                    self._send_away(change.path)
+        elif connected is True and change.path not in self._adapter.leaving:
+            if self._phone is None and self._closing is None:
+                self._on_connected(change.path)
+            else:
+                self._send_away(change.path)
+        elif connected is False:
+            self._send_away(change.path)
+
+    def _on_connected(self, device: str) -> None:
+        self._phone = device
+        self._acted = False
+        self._gone = asyncio.get_running_loop().create_future()
+        self._events.on_connected()
+
+    def _on_gone(self, detail: str) -> None:
+        self._phone = None
+        self.mtu = _DEFAULT_MTU
+        for served in self._served.values():
+            self._close_socket(served)
+        if not self._gone.done():
+            self._gone.set_result(detail)
+        self._events.on_disconnected(detail)
+
+    def _send_away(self, device: str) -> None:
+        task = asyncio.ensure_future(let_go(self._adapter, device))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    def _on_adapter_gone(self, gone: asyncio.Future[str]) -> None:
+        self._visible = False
+        self._on_gone(gone.result())
+
+    def _on_channel(self, address: bytes, end: socket.socket) -> None:
+        device = device_path(self._adapter.path, address)
+        if self._closing is not None or not self._take(device):
+            end.close()
+            return
+        try:
+            channel = BluezChannel(end, self._gone)
+        except OSError:  # closed again already
+            end.close()
+            return
+        self._events.on_channel(channel)
+
+
+def _warn_of_long_writes(adapter: Adapter, mtu: int) -> None:
+    global _warned  # noqa: PLW0603 -- once in a process is enough
+    version = _MODALIAS.match(str(adapter.properties.get("Modalias", "")))
+    if not _warned and mtu > 513 and version is not None and int(version[1], 16) <= _LOSES_LONG_WRITES:
+        _warned = True
+        log.warning(
+            "this bluetoothd loses writes of more than 510 bytes: set ExchangeMTU = 512 under [GATT] in "
+            "/etc/bluetooth/main.conf"
+        )
+
+
+def _error(call: Message, name: str) -> Message:
+    return Message.new_error(call, f"org.bluez.Error.{name}", "")
+
+
+async def _ended(tasks: set[asyncio.Task[None]]) -> None:
+    await asyncio.wait(set(tasks))
