@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import guest_machine
 import pytest
-from guest_machine import MAIN_CONF, Loop, Machine, vm
+from guest_machine import MAIN_CONF, SYSCTL, Loop, Machine, vm
 
 from mdoc_reader.lab.air import Air
 
@@ -24,6 +25,7 @@ def project_disk() -> Iterator[Path]:
 @pytest.fixture(scope="session", params=list(vm.DISTS))
 def machine(request: pytest.FixtureRequest, capfd_disabled: Any) -> Iterator[Machine]:
     """A guest with bluetoothd on an adapter of the simulated air."""
+    guest_machine.whole_matrix = bool(request.config.getoption("--whole-matrix"))
     missing = vm.missing_tools()
     if missing:
         pytest.skip(
@@ -41,8 +43,10 @@ def machine(request: pytest.FixtureRequest, capfd_disabled: Any) -> Iterator[Mac
         air = await stack.enter_async_context(Air())
         await air.listen(folder / "hci")
         guest = await stack.enter_async_context(vm.Guest(image, disk, [folder / "hci"]))
+        await guest.write_file("/etc/sysctl.d/mdoc-reader.conf", SYSCTL)
+        await guest.run(["sysctl", "-p", "/etc/sysctl.d/mdoc-reader.conf"])
         await guest.attach_hci()
-        await guest.start_bluetoothd(MAIN_CONF)
+        await guest.start_bluetoothd(MAIN_CONF, arguments=["--noplugin=*"], again_s=0.5)
         await guest.hci_up()
         return Machine(dist, guest, air, loop)
 

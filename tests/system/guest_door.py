@@ -28,25 +28,27 @@ CONFIG = "/tmp/reader.toml"  # noqa: S108 -- in the guest
 ANCHORS = "/tmp/anchors.pem"  # noqa: S108 -- in the guest
 
 
-def configuration(*, prefer_server: bool = True, l2cap: bool = True) -> str:
+def configuration(
+    *, l2cap: bool = True, connecting: int = 20, receiving: int = 60, message_cap: int = 1048576, ahead: bool = False
+) -> str:
     """A product's configuration, with deadlines that suit a test's patience."""
     return f"""
 [reader]
 trust_anchors = ["{ANCHORS}"]
-prefer_server = {str(prefer_server).lower()}
 
 [deadlines]
-connecting = 10
+connecting = {connecting}
 requesting = 10
 consent = 4
-receiving = 60
+receiving = {receiving}
 showing = 0.1
 closing = 3
 total = 90
 
 [ble]
-message_cap = 1048576
+message_cap = {message_cap}
 l2cap = {str(l2cap).lower()}
+advertise_ahead = {str(ahead).lower()}
 
 [bluetooth]
 driver = "bluez"

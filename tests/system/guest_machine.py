@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,8 @@ from mdoc_reader.lab.air import Air  # noqa: E402
 _T = TypeVar("_T")
 
 MAIN_CONF = (ROOT / "systemd" / "bluetooth" / "main.conf").read_text()
+SYSCTL = (ROOT / "systemd" / "sysctl.d" / "mdoc-reader.conf").read_bytes()
+"""What we ship for a device, and test with."""
 
 
 class Loop:
@@ -54,3 +57,20 @@ class Machine:
     guest: vm.Guest
     air: Air
     loop: Loop
+
+    def held(self, context: AbstractAsyncContextManager[_T]) -> Iterator[_T]:
+        """Enter a context in the loop, for a fixture to yield from."""
+        value = self.loop.run(context.__aenter__())
+        try:
+            yield value
+        finally:
+            self.loop.run(context.__aexit__(None, None, None))
+
+
+def chosen(number: int, dist: str) -> bool:
+    """Whether a case is tried with a release: all with --whole-matrix, else each with one of the two in turn."""
+    return whole_matrix or list(vm.DISTS)[number % len(vm.DISTS)] == dist
+
+
+whole_matrix = False
+"""Set by the option --whole-matrix."""

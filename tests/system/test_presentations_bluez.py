@@ -14,12 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def door(machine: Machine) -> Iterator[GuestDoor]:
     """A daemon that takes what the phone offers."""
-    context = daemon(machine.guest, machine.air, configuration())
-    door = machine.loop.run(context.__aenter__())
-    try:
-        yield door
-    finally:
-        machine.loop.run(context.__aexit__(None, None, None))
+    yield from machine.held(daemon(machine.guest, machine.air, configuration()))
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)

@@ -70,7 +70,8 @@ class Agent:
         number = int(request["id"])
         match request["do"]:
             case "start":
-                self._processes[number] = _Running(self, number, request)
+                self._processes[number] = running = _Running(self, number, request)
+                running.follow()
             case "write":
                 self._processes[number].write(base64.b64decode(request["data"]))
             case "close":
@@ -132,6 +133,9 @@ class _Running:
             threading.Thread(target=self._read, args=(stream, name), daemon=True)
             for stream, name in ((out, "out"), (err, "err"))
         ]
+
+    def follow(self) -> None:
+        """Begin to carry its pipes, and to wait for its end."""
         for thread in (*self._readers, threading.Thread(target=self._write, daemon=True)):
             thread.start()
         threading.Thread(target=self._finish, daemon=True).start()

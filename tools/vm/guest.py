@@ -338,12 +338,20 @@ class Guest:
         await process.signal(signal.SIGTERM)
         await process.wait()
 
-    async def start_bluetoothd(self, main_conf: str | None = None, *, debug: bool = False) -> None:
-        """Start bluetoothd, with this main.conf or Debian's own; its log is kept in `bluetoothd_log`."""
-        argv = ["/usr/libexec/bluetooth/bluetoothd", "-n", *(["-d"] if debug else [])]
+    async def start_bluetoothd(
+        self, main_conf: str | None = None, *, arguments: Sequence[str] = (), again_s: float | None = None
+    ) -> None:
+        """Start bluetoothd, with this main.conf or Debian's own; its log is kept in `bluetoothd_log`.
+
+        `again_s`: started again so many seconds after it has ended, as a service manager does with Restart=always.
+        """
+        argv = ["/usr/libexec/bluetooth/bluetoothd", "-n", *arguments]
         if main_conf is not None:
             await self.write_file("/tmp/main.conf", main_conf.encode())  # noqa: S108 -- in the guest
             argv += ["-f", "/tmp/main.conf"]  # noqa: S108 -- in the guest
+        if again_s is not None:
+            loop = f'while :; do "$@"; echo "bluetoothd ended with $?" >&2; sleep {again_s}; done'
+            argv = ["busybox", "sh", "-c", loop, "sh", *argv]
         self.bluetoothd = await self.start(argv)
         self._keep(asyncio.create_task(self._read_bluetoothd(self.bluetoothd)))
 
@@ -352,10 +360,14 @@ class Guest:
             self.bluetoothd_log.append(text)
             del self.bluetoothd_log[:-2000]
 
+    async def crash_bluetoothd(self, number: int = signal.SIGKILL) -> None:
+        """End bluetoothd; it comes back where it was started to."""
+        await self.run(["busybox", "killall", f"-{number:d}", "bluetoothd"])
+
     async def kill_bluetoothd(self, number: int = signal.SIGKILL) -> None:
-        """End bluetoothd."""
+        """End bluetoothd for good."""
         if self.bluetoothd is not None:
-            await self.bluetoothd.signal(number)
+            await self.bluetoothd.signal(number, group=True)
             await self.bluetoothd.wait()
             self.bluetoothd = None
 

@@ -132,7 +132,7 @@ def _make(dist: Dist, arch: Arch, target: Path) -> None:
     say(f"{dist.name} {arch.debian}: unpacking Debian packages (a minute or so) ...")
     root = target / "root"
     kernel = f"linux-image-{arch.debian}"
-    mode = "root" if os.geteuid() == 0 else "unshare"
+    mode = "root" if os.geteuid() == 0 else "chrootless"
     _run(
         "mmdebstrap",
         f"--mode={mode}",
@@ -169,6 +169,8 @@ def _finish(root: Path) -> None:
     for unused in _UNUSED_MODULES:
         shutil.rmtree(modules / "kernel" / unused, ignore_errors=True)
     _run("depmod", "-b", str(root), modules.name, seconds=120)
+    if not (root / "bin" / "sh").exists():
+        (root / "bin" / "sh").symlink_to("busybox")
     for name in ("opt/packages", "opt/project", "root", "run", "tmp", "proc", "sys", "dev"):
         (root / name).mkdir(parents=True, exist_ok=True)
 

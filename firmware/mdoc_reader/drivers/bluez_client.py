@@ -102,17 +102,18 @@ async def connect_client(
     attributes = Attributes(adapter, path)
     client: BluezGattClient | None = None
     try:
-        await _connect(adapter, path, presence)
+        await reach(adapter, path, presence)
         await discovered(presence, attributes, service)
         client = BluezGattClient(presence, attributes, service, events)
     finally:
         attributes.stop()
         if client is None:
-            await to_its_end(_abandon(adapter, presence))
+            await to_its_end(abandon(adapter, presence))
     return client
 
 
-async def _connect(adapter: Adapter, path: str, presence: Presence) -> None:
+async def reach(adapter: Adapter, path: str, presence: Presence) -> None:
+    """Connect, with all that bluetoothd does on a connection. Bounded. Raises LinkError."""
     work = adapter.bus.call(path, DEVICE, "Connect", seconds=_CONNECT_S, failure=LinkCode.CONNECT_FAILED)
     attempt = asyncio.ensure_future(work)
     try:
@@ -156,7 +157,7 @@ async def discovered(presence: Presence, attributes: Attributes, service: UUID) 
         raise LinkError(LinkCode.NO_SERVICE)
 
 
-async def _abandon(adapter: Adapter, presence: Presence) -> None:
+async def abandon(adapter: Adapter, presence: Presence) -> None:
     """Take back a connection request; a connection may have been made while we did."""
     # A request that is on the air is answered in a moment. Taking it back just then costs more than the answer: the
     # kernel waits four seconds for one that has come already, and does nothing else meanwhile.

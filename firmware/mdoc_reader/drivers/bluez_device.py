@@ -169,7 +169,7 @@ async def let_go(adapter: Adapter, path: str) -> None:
 
 async def _forget(adapter: Adapter, path: str) -> None:
     try:
-        # A device that is removed while bluetoothd still tidies up its connection brings bluetoothd down.
+        # Nobody waits for this, and bluetoothd has put the connection's own affairs in order by then.
         await asyncio.sleep(_TIDY_S)
         if path in adapter.objects.devices and not adapter.gone.done():
             await adapter.bus.call(adapter.path, ADAPTER, "RemoveDevice", "o", (path,), seconds=_REMOVE_S)

@@ -1,58 +1,83 @@
-"""An L2CAP channel straight to a phone: the kernel makes the connection for it, and nothing of GATT happens on it.
+"""An L2CAP channel to a phone as soon as it is connected, while bluetoothd discovers the phone's services beside it.
 
-Where the channel fails, GATT may take over. bluetoothd discovers nothing on a connection it has not made (it should
-not, see `ReverseServiceDiscovery` in its main.conf), so that takes a new connection; where it has discovered the phone
-all the same, this one goes on.
+The session does not wait for that discovery; should the channel fail, GATT goes on over the same connection, where a
+phone that has stopped advertising can still be reached.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+from typing import Any
 from uuid import UUID
 
 from mdoc_reader.drivers.bluez_adapter import Adapter
 from mdoc_reader.drivers.bluez_channel import BluezChannel, connect_channel
-from mdoc_reader.drivers.bluez_client import Attributes, BluezGattClient, connect_client, discovered
-from mdoc_reader.drivers.bluez_device import Presence, find, let_go
+from mdoc_reader.drivers.bluez_client import Attributes, BluezGattClient, abandon, discovered, reach
+from mdoc_reader.drivers.bluez_device import Presence, find
 from mdoc_reader.transport.ports import GattClient, GattClientEvents, LinkCode, LinkError
 from mdoc_reader.transport.tasks import to_its_end
 
-log = logging.getLogger(__name__)
-
-_AGAIN_S = 10.0
-"""How long a phone may take to show itself again after its channel failed."""
-
 
 async def open_alone(adapter: Adapter, psm: int, service: UUID, address: bytes | None) -> BluezLoneChannel:
-    """Find a phone and open a channel at once, without GATT; closing it ends the connection. Raises LinkError."""
+    """Find a phone, connect and open a channel at once; closing it ends the connection. Raises LinkError."""
     path = await find(adapter, service, address)
-    presence = Presence(adapter, path)
-    attributes = Attributes(adapter, path)
+    connection = _Connection(adapter, path)
     channel: BluezChannel | None = None
     try:
-        channel = await connect_channel(adapter, path, psm, presence.gone)
+        await connection.made()
+        channel = await connect_channel(adapter, path, psm, connection.presence.gone)
     finally:
         if channel is None:
-            attributes.stop()
-            presence.stop()
-            await to_its_end(let_go(adapter, path))
-    return BluezLoneChannel(channel, presence, attributes)
+            await to_its_end(connection.end())
+    return BluezLoneChannel(channel, connection)
+
+
+class _Connection:
+    """A connection that bluetoothd makes and explores in the background."""
+
+    def __init__(self, adapter: Adapter, path: str) -> None:
+        """Begin to connect."""
+        self.presence = Presence(adapter, path)
+        self.attributes = Attributes(adapter, path)
+        self.reaching = asyncio.ensure_future(reach(adapter, path, self.presence))
+
+    async def made(self) -> None:
+        """Wait until it is there. Raises LinkError."""
+        presence = self.presence
+        either: set[asyncio.Future[Any]] = {self.reaching, presence.connected, presence.gone}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if self.reaching.done():
+            await self.reaching
+        elif presence.gone.done():
+            raise LinkError(LinkCode.CONNECT_FAILED, presence.gone.result())
+
+    async def end(self) -> None:
+        """End it and forget the phone. Bounded; never raises."""
+        await self._stop_reaching()
+        self.attributes.stop()
+        await abandon(self.presence.adapter, self.presence)
+        self.presence.stop()
+
+    async def _stop_reaching(self) -> None:
+        if not self.reaching.done():
+            self.reaching.cancel()
+        await asyncio.wait({self.reaching})
+        if not self.reaching.cancelled():
+            self.reaching.exception()
 
 
 class BluezLoneChannel:
     """A channel on a connection of its own; a `transport.ports.LoneChannel`."""
 
-    def __init__(self, channel: BluezChannel, presence: Presence, attributes: Attributes) -> None:
-        """Take over an open channel and what watches its connection."""
+    def __init__(self, channel: BluezChannel, connection: _Connection) -> None:
+        """Take over an open channel and its connection."""
         self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done once nothing is left of the connection, or of the one that GATT went on with."""
+        """Done once nothing is left of the connection."""
         self.send = channel.send
         self.receive = channel.receive
         self.drain = channel.drain
         self._channel = channel
-        self._presence = presence
-        self._attributes = attributes
+        self._connection = connection
         self._handed_on = False
         self._ending: asyncio.Task[None] | None = None
 
@@ -63,20 +88,17 @@ class BluezLoneChannel:
             await to_its_end(self._ended())
 
     async def go_on_by_gatt(self, service: UUID, events: GattClientEvents) -> GattClient:
-        """Close the channel and go on by GATT. Raises LinkError, and then all is closed."""
+        """Close the channel and go on by GATT over the same connection. Raises LinkError, and then all is closed."""
         await self._channel.close()
         if self._handed_on or self._ending is not None:
             raise LinkError(LinkCode.LOST, "the channel is closed")
+        connection = self._connection
         client: BluezGattClient | None = None
         try:
-            if self._presence.resolved.done() and not self._presence.gone.done():
-                await discovered(self._presence, self._attributes, service)
-                self._attributes.stop()
-                client = BluezGattClient(self._presence, self._attributes, service, events)
-            else:
-                await let_go(self._presence.adapter, self._presence.path)
-                client = await self._connect_again(service, events)
-                self._forget()
+            await connection.reaching
+            await discovered(connection.presence, connection.attributes, service)
+            connection.attributes.stop()
+            client = BluezGattClient(connection.presence, connection.attributes, service, events)
         finally:
             if client is None:
                 await to_its_end(self._ended())
@@ -84,23 +106,11 @@ class BluezLoneChannel:
         client.released.add_done_callback(lambda _: self.released.set_result(None))
         return client
 
-    async def _connect_again(self, service: UUID, events: GattClientEvents) -> BluezGattClient:
-        try:
-            async with asyncio.timeout(_AGAIN_S):
-                return await connect_client(self._presence.adapter, service, events, None)
-        except TimeoutError:
-            raise LinkError(LinkCode.LOST, "the phone did not show itself again") from None
-
     async def _ended(self) -> None:
         if self._ending is None:
             self._ending = asyncio.ensure_future(self._end())
         await asyncio.wait({self._ending})
 
     async def _end(self) -> None:
-        await let_go(self._presence.adapter, self._presence.path)
-        self._forget()
+        await self._connection.end()
         self.released.set_result(None)
-
-    def _forget(self) -> None:
-        self._attributes.stop()
-        self._presence.stop()

@@ -18,6 +18,7 @@ LARGEST_VALUE = 1024
 
 _FIRST_LOOK_S = 0.0005
 _LONGEST_LOOK_S = 0.02
+_CLOSED_LOOK_S = 0.5
 
 
 def take(descriptor: int) -> socket.socket:
@@ -81,13 +82,19 @@ def waits(end: socket.socket) -> bool:
     return bool(look.poll(0))
 
 
-async def until(ready: asyncio.Future[Any], gone: asyncio.Future[str]) -> None:
-    """Wait for `ready`. Raises LinkError LOST when the connection goes first."""
-    if not ready.done() and not gone.done():
-        either: set[asyncio.Future[Any]] = {ready, gone}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+async def until(ready: asyncio.Future[Any], gone: asyncio.Future[str], end: socket.socket | None = None) -> None:
+    """Wait for `ready`. Raises LinkError LOST when the connection goes first, or `end` is closed on our side."""
+    either: set[asyncio.Future[Any]] = {ready, gone}
+    while not (ready.done() or gone.done()):
+        _check_open(end)
+        await asyncio.wait(either, timeout=_CLOSED_LOOK_S, return_when=asyncio.FIRST_COMPLETED)
     if not ready.done():
         raise LinkError(LinkCode.LOST, gone.result())
+
+
+def _check_open(end: socket.socket | None) -> None:
+    if end is not None and end.fileno() < 0:
+        raise LinkError(LinkCode.LOST, "the channel was closed")
 
 
 async def send(end: socket.socket, data: bytes, gone: asyncio.Future[str]) -> None:
@@ -107,12 +114,13 @@ async def send(end: socket.socket, data: bytes, gone: asyncio.Future[str]) -> No
 
 async def writable(end: socket.socket, gone: asyncio.Future[str]) -> None:
     """Wait for room to send, or for a connection to be made. Raises LinkError LOST."""
+    _check_open(end)
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
     descriptor = end.fileno()
     loop.add_writer(descriptor, _set, ready)
     try:
-        await until(ready, gone)
+        await until(ready, gone, end)
     finally:
         if end.fileno() == descriptor:  # closed meanwhile, it may be another's already
             loop.remove_writer(descriptor)
@@ -120,12 +128,13 @@ async def writable(end: socket.socket, gone: asyncio.Future[str]) -> None:
 
 async def readable(end: socket.socket, gone: asyncio.Future[str]) -> None:
     """Wait for something to read, or the end of it. Raises LinkError LOST."""
+    _check_open(end)
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
     descriptor = end.fileno()
     loop.add_reader(descriptor, _set, ready)
     try:
-        await until(ready, gone)
+        await until(ready, gone, end)
     finally:
         if end.fileno() == descriptor:
             loop.remove_reader(descriptor)
@@ -142,6 +151,7 @@ async def drained(end: socket.socket, gone: asyncio.Future[str], left: Callable[
     while True:
         if gone.done():
             raise LinkError(LinkCode.LOST, gone.result())
+        _check_open(end)
         try:
             if not left(end):
                 return

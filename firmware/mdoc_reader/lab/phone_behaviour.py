@@ -62,6 +62,8 @@ class PhoneRadioBehaviour:
     endless: int | None = None
     """In place of each message it sends pieces of one that never ends, until it has sent so many bytes."""
     vanish_at: VanishAt | None = None
+    vanish_delay_s: float = 0.0
+    """How long after its last message it vanishes: on a real air a connection interval at least, 7.5 ms or more."""
     l2cap: bool = False
     """As server it takes L2CAP channels at `psm`; as client it opens one where the reader offers it."""
     psm: int = 0x00C1

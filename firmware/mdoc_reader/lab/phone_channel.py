@@ -207,6 +207,7 @@ class PhoneChannel:
         for count, piece in enumerate(pieces):
             await self._paced(piece, first=count == 0)
         if vanish_at in (VanishAt.MID_SEND, VanishAt.AFTER_SEND):
+            await asyncio.sleep(self._behaviour.vanish_delay_s)
             await self.drop()
             raise PhoneGone(f"vanished: {vanish_at}")
 

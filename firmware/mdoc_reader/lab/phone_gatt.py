@@ -132,6 +132,7 @@ class ServedSession:
 
     async def _vanish_now(self, channel: PhoneChannel, step: VanishAt) -> None:
         if self._behaviour.vanish_at is step:
+            await asyncio.sleep(self._behaviour.vanish_delay_s)
             await channel.drop()
             raise PhoneGone(f"vanished: {step}")
 
@@ -315,6 +316,8 @@ class JoinedSession:
         if not behaviour.start_first:
             await state.write_value(_START)
         await drained(self._connection)
+        if self._behaviour.vanish_at is VanishAt.STARTED:
+            await asyncio.sleep(self._behaviour.vanish_delay_s)
         self._vanish(VanishAt.STARTED)
 
     async def _gone(self) -> None:

@@ -15,6 +15,7 @@ from datetime import datetime
 from mdoc_reader.mdoc import cbor, request, response, session, transcript
 from mdoc_reader.mdoc.engagement import DeviceEngagement
 from mdoc_reader.mdoc.keys import AgreementPrivateKey, encode_cose_key
+from mdoc_reader.model.connection import BleMethod
 from mdoc_reader.model.decision import Decision, Outcome
 from mdoc_reader.model.reasons import Malformed, ReasonCode
 from mdoc_reader.model.verdict import ResponseVerdict
@@ -25,12 +26,15 @@ from mdoc_reader.reader.armed import ArmedService
 from mdoc_reader.reader.events import Job, ReaderCode
 from mdoc_reader.reader.keypool import KeyPool
 from mdoc_reader.transport.ble import BleLimits, CentralServer, connect_to_peripheral, serve_for_central
-from mdoc_reader.transport.ports import BleRadio, Link, LinkCode, LinkError
+from mdoc_reader.transport.ports import BleRadio, Link, LinkCode, LinkError, RadioTrouble
 from mdoc_reader.verification.certificate import SignerCache
 from mdoc_reader.verification.document import Evidence
 from mdoc_reader.verification.verify import drop_unrequested, verify_response
 
 log = logging.getLogger(__name__)
+
+_RADIO_BACK_S = 5.0
+_RADIO_LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,19 +160,44 @@ class Presentation:
             raise LinkError(LinkCode.NO_METHOD)
         if gear.armed is not None:
             await gear.armed.disarm()  # this phone brings its own UUID, and a radio may be good for one use at a time
+        while self._link is None:
+            try:
+                self._link = await self._reach(ble)
+            except LinkError as error:
+                # Nothing has started: a radio that is back within moments serves this person yet.
+                if error.code is not LinkCode.RADIO_OFF or not await self._radio_back():
+                    raise
+        self.transport = self._link.name
+        self._post(ev.Connected(gear.monotonic(), job))
+
+    async def _reach(self, ble: BleMethod) -> Link:
+        gear = self._equipment
+        if self._server is not None:
+            await self._server.close()
+            self._server = None
         serve = ble.central_client and (gear.prefer_server or not ble.peripheral_server)
         if serve and ble.central_uuid is not None:
             ident = session.ble_ident(self._engagement.e_device_key_bytes)
             self._server = await serve_for_central(gear.radio, ble.central_uuid, ident, limits=gear.ble_limits)
-            self._link = await self._server.accepted()
-        elif ble.peripheral_server and ble.peripheral_uuid is not None:
-            self._link = await connect_to_peripheral(
+            return await self._server.accepted()
+        if ble.peripheral_server and ble.peripheral_uuid is not None:
+            return await connect_to_peripheral(
                 gear.radio, ble.peripheral_uuid, address=ble.address, psm=ble.psm, limits=gear.ble_limits
             )
-        else:
-            raise LinkError(LinkCode.NO_METHOD)
-        self.transport = self._link.name
-        self._post(ev.Connected(gear.monotonic(), job))
+        raise LinkError(LinkCode.NO_METHOD)
+
+    async def _radio_back(self) -> bool:
+        radio = self._equipment.radio
+        if radio.trouble in {RadioTrouble.DISABLED, RadioTrouble.NO_ADAPTER, RadioTrouble.BLOCKED}:
+            return False
+        log.info("Bluetooth went away before the session began; waiting for it")
+        try:
+            async with asyncio.timeout(_RADIO_BACK_S):
+                while not radio.available:  # noqa: ASYNC110 -- for a moment, and rarely
+                    await asyncio.sleep(_RADIO_LOOK_S)
+        except TimeoutError:
+            return False
+        return True
 
     async def _exchange(self, job: int) -> None:
         """Send the question, wait for the person and the phone, decrypt."""

@@ -54,6 +54,8 @@ class BleLimits:
     """How long closing waits for the last bytes to leave."""
     close_grace_s: float = 1.0
     """How long closing waits for a phone that is GATT client to disconnect by itself, as it should."""
+    idle_grace_s: float = 4.0
+    """How long a connected phone may do nothing at all before it is sent away for another."""
     start_grace_s: float = 10.0
     """How long a connected phone may take to write State=01 before it is sent away for another."""
     retry_pause_s: float = 0.5

@@ -64,6 +64,8 @@ class _ServerEvents:
         self.expected = True
         self.turn_away: Callable[[], None] | None = None
         self.connected = False
+        self.acted = False
+        """Whether the phone has done more than connect."""
         self.started = False
         self.subscribed: set[UUID] = set()
         self.changed = asyncio.Event()
@@ -77,10 +79,12 @@ class _ServerEvents:
     def on_connected(self) -> None:
         if not self.started:
             self.connected = True
+            self.acted = False
             self.subscribed.clear()
             self.changed.set()
 
     def on_read(self, characteristic: UUID) -> bytes | None:
+        self._act()
         return {ble_link.READER_IDENT: self.ident, ble_link.READER_PSM: self.psm}.get(characteristic)
 
     def on_write(self, characteristic: UUID, value: bytes) -> None:
@@ -96,6 +100,7 @@ class _ServerEvents:
             self.inbox.take(value)
 
     def on_subscribed(self, characteristic: UUID, enabled: bool) -> None:
+        self._act()
         if enabled:
             self.subscribed.add(characteristic)
         else:
@@ -112,6 +117,11 @@ class _ServerEvents:
             return
         self.channel = channel
         self.changed.set()
+
+    def _act(self) -> None:
+        if not self.acted:
+            self.acted = True
+            self.changed.set()
 
     def _turn_away(self) -> None:
         log.info("a phone began a session nobody had engaged; sending it away")
@@ -180,7 +190,9 @@ class CentralServer:
                 raise LinkError(LinkCode.RADIO_OFF)
             events.changed.clear()
             # A phone that waits for an Ident we do not know yet is not to blame.
-            grace = self._limits.start_grace_s if events.connected and events.ident is not None else None
+            grace = None
+            if events.connected and events.ident is not None:
+                grace = self._limits.start_grace_s if events.acted else self._limits.idle_grace_s
             try:
                 async with asyncio.timeout(grace):
                     await events.changed.wait()
