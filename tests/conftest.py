@@ -10,3 +10,4 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--whole-matrix", action="store_true", help="system tests: every case with every release, not a choice of them"
     )
+    parser.addoption("--matrix-page", metavar="FILE", help="system tests: write the figures to this page")

@@ -58,6 +58,19 @@ def machine(request: pytest.FixtureRequest, capfd_disabled: Any) -> Iterator[Mac
 
 
 @pytest.fixture(scope="session")
+def in_a_row(request: pytest.FixtureRequest) -> int:
+    """How many presentations must leave nothing behind."""
+    return 200 if request.config.getoption("--whole-matrix") else 20
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the page of the figures where it was asked for."""
+    target = session.config.getoption("--matrix-page")
+    if target and guest_machine.rows:
+        Path(target).write_text(guest_machine.page())
+
+
+@pytest.fixture(scope="session")
 def capfd_disabled(request: pytest.FixtureRequest) -> Any:
     """Let the progress of building an image through to the person who waits for it."""
     manager = request.config.pluginmanager.getplugin("capturemanager")

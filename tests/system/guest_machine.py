@@ -69,7 +69,33 @@ class Machine:
 
 def chosen(number: int, dist: str) -> bool:
     """Whether a case is tried with a release: all with --whole-matrix, else each with one of the two in turn."""
-    return whole_matrix or list(vm.DISTS)[number % len(vm.DISTS)] == dist
+    return whole_matrix or (number >= 0 and list(vm.DISTS)[number % len(vm.DISTS)] == dist)
+
+
+rows: list[tuple[str, str, float, str]] = []
+"""What was measured: release of BlueZ, case, seconds, phases in words."""
+
+
+def record(bluez: str, case: str, seconds: float, phases: list[tuple[str, float]]) -> None:
+    """Keep a figure for the page of the whole matrix."""
+    rows.append((bluez, case, seconds, ", ".join(f"{name} {ms:.0f}" for name, ms in phases)))
+
+
+def page() -> str:
+    """Return the figures as Markdown."""
+    lines = [
+        "# Bluetooth against a real bluetoothd: the whole matrix",
+        "",
+        "Seconds from showing the code to the verdict, and its phases in milliseconds. The daemon and bluetoothd run",
+        "in a QEMU guest without hardware acceleration, and the air has no delay: read the figures beside each other,",
+        "not as what a device does. Made by",
+        "`./dev test tests/system --whole-matrix --matrix-page docs/bluetooth_matrix.md`.",
+        "",
+        "| BlueZ | case | s | phases (ms) |",
+        "|---|---|---|---|",
+        *(f"| {bluez} | {case} | {seconds:.2f} | {phases} |" for bluez, case, seconds, phases in rows),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 whole_matrix = False

@@ -42,8 +42,9 @@ ADVERTISEMENT = "org.bluez.LEAdvertisement1"
 
 _DEFAULT_MTU = 23
 _LARGEST_VALUE = 512
+_MOST_IDLE = 3
 # The fast advertising interval of Vol 3 Part C appendix A, in milliseconds: a person is waiting.
-_INTERVAL_MS = (30, 60)
+_INTERVAL_MS = (20, 30)
 _REGISTER_S = 8.0
 
 # The version of bluetoothd is in the device ID it gives itself; up to 5.66 a write of 511 or 512 bytes is lost there.
@@ -129,6 +130,8 @@ class BluezGattServer:
         self._phone: str | None = None
         self._acted = False
         """Whether the phone has done more than connect."""
+        self._idle: set[str] = set()
+        """Others that are connected and have done nothing either."""
         self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._listener: Listener | None = None
         self._visible = False
@@ -208,6 +211,8 @@ class BluezGattServer:
         self._adapter.gone.remove_done_callback(self._on_adapter_gone)
         if self._listener is not None:
             self._listener.close()
+        for idle in self._idle:
+            self._send_away(idle)
         if self._phone is not None:
             await let_go(self._adapter, self._phone)
         if self._phone is not None:
@@ -359,7 +364,11 @@ class BluezGattServer:
         if self._phone != device:
             self._send_away(device)
             return False
-        self._acted = True
+        if not self._acted:
+            self._acted = True
+            for other in self._idle - {device}:
+                self._send_away(other)
+            self._idle.clear()
         return True
 
     def _on_change(self, change: Change) -> None:
@@ -374,9 +383,13 @@ class BluezGattServer:
         elif connected is True and change.path not in self._adapter.leaving:
             if self._phone is None and self._closing is None:
                 self._on_connected(change.path)
-            else:
+            elif self._acted or self._closing is not None or len(self._idle) >= _MOST_IDLE:
                 self._send_away(change.path)
+            else:
+                # Nobody has done anything yet: the first who does is the phone.
+                self._idle.add(change.path)
         elif connected is False:
+            self._idle.discard(change.path)
             self._send_away(change.path)
 
     def _on_connected(self, device: str) -> None:
