@@ -29,7 +29,13 @@ ANCHORS = "/tmp/anchors.pem"  # noqa: S108 -- in the guest
 
 
 def configuration(
-    *, l2cap: bool = True, connecting: int = 20, receiving: int = 60, message_cap: int = 1048576, ahead: bool = False
+    *,
+    l2cap: bool = True,
+    connecting: int = 20,
+    receiving: int = 60,
+    message_cap: int = 1048576,
+    ahead: bool = False,
+    total: int = 90,
 ) -> str:
     """A product's configuration, with deadlines that suit a test's patience."""
     return f"""
@@ -43,7 +49,7 @@ consent = 4
 receiving = {receiving}
 showing = 0.1
 closing = 3
-total = 90
+total = {total}
 
 [ble]
 message_cap = {message_cap}

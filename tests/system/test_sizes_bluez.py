@@ -40,7 +40,7 @@ CHOICE = (
 @pytest.fixture(scope="module")
 def door(machine: Machine) -> Iterator[GuestDoor]:
     """A daemon that waits for slow phones."""
-    yield from machine.held(daemon(machine.guest, machine.air, configuration(receiving=600)))
+    yield from machine.held(daemon(machine.guest, machine.air, configuration(receiving=600, total=700)))
 
 
 def is_chosen(case: tuple[str, int, int], dist: str) -> bool:
@@ -56,7 +56,11 @@ def test_every_byte_arrives(machine: Machine, door: GuestDoor, way: str, mtu: in
     if not is_chosen((way, mtu, size), machine.dist):
         pytest.skip("a choice of sizes is tried; --whole-matrix tries all")
     how = WAYS[way]
-    visit = machine.loop.run(door.visit(how, size, behaviour=replace(how.behaviour, mtu=mtu), seconds=800))
+    behaviour = replace(how.behaviour, mtu=mtu)
+    if mtu == 23 and size > 1 * KB:
+        # Many small pieces at no distance from each other, faster than any radio, fill the emulated kernel's buffers.
+        behaviour = replace(behaviour, chunk_delay_s=0.004)
+    visit = machine.loop.run(door.visit(how, size, behaviour=behaviour, seconds=800))
     assert visit.granted, (visit, door.told())
     assert visit.transport == how.link
     record(vm.DISTS[machine.dist].bluez, f"{way}, MTU {mtu}, {size // KB} KB", visit.seconds, visit.phases)
