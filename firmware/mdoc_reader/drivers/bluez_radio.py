@@ -20,6 +20,7 @@ from mdoc_reader.drivers.bluez_adapter import Adapter, Keeper
 from mdoc_reader.drivers.bluez_client import connect_client
 from mdoc_reader.drivers.bluez_lone import open_alone
 from mdoc_reader.drivers.bluez_server import serve
+from mdoc_reader.model.check import Check
 from mdoc_reader.transport.ports import (
     BleRadio,
     GattCharacteristic,
@@ -55,6 +56,13 @@ async def open_bluetooth(options: Options) -> BleRadio:
     radio = BluezRadio(options)
     radio.start()
     return radio
+
+
+async def examine(options: Options) -> tuple[Check, ...]:
+    """Say how Bluetooth is and what to do, for people."""
+    from mdoc_reader.drivers import bluez_examine  # noqa: PLC0415 -- the daemon never needs it
+
+    return await bluez_examine.examine(options.adapter)
 
 
 class BluezRadio:
