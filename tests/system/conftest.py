@@ -34,7 +34,7 @@ def machine(request: pytest.FixtureRequest, capfd_disabled: Any) -> Iterator[Mac
     disk: Path = request.getfixturevalue("project_disk")
     dist = str(request.param)
     with capfd_disabled():
-        image = vm.build(dist)
+        image = vm.build(dist, arch)
     loop = Loop()
     stack = contextlib.AsyncExitStack()
 
