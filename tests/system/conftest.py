@@ -26,11 +26,10 @@ def project_disk() -> Iterator[Path]:
 def machine(request: pytest.FixtureRequest, capfd_disabled: Any) -> Iterator[Machine]:
     """A guest with bluetoothd on an adapter of the simulated air."""
     guest_machine.whole_matrix = bool(request.config.getoption("--whole-matrix"))
-    missing = vm.missing_tools()
+    arch = str(request.config.getoption("--guest-arch"))
+    missing = vm.missing_tools(arch)
     if missing:
-        pytest.skip(
-            f"system tests need {', '.join(missing)}: apt-get install qemu-system-x86 mmdebstrap squashfs-tools kmod"
-        )
+        pytest.skip(f"system tests need {', '.join(missing)}: ./dev setup system")
     disk: Path = request.getfixturevalue("project_disk")
     dist = str(request.param)
     with capfd_disabled():
