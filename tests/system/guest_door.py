@@ -118,6 +118,8 @@ class Visit:
     phases: list[tuple[str, float]]
     seconds: float
     answered: int
+    phone: str
+    """What became of the phone: empty where it came to its own end."""
 
     @property
     def granted(self) -> bool:
@@ -194,7 +196,7 @@ class GuestDoor:
             raise RuntimeError(f"nothing came of it; phase {self.phase}:\n{self.told()}") from None
         if phone is not None:
             await asyncio.wait({phone}, timeout=3)
-        answered = phone.result() if phone is not None and phone.done() and phone.exception() is None else 0
+        answered, became = _fate(phone)
         return Visit(
             record["outcome"],
             record["reasons"],
@@ -202,6 +204,7 @@ class GuestDoor:
             [(name, float(ms)) for name, ms in record["phases"]],
             took,
             answered,
+            became,
         )
 
     async def until_idle(self, seconds: float = 30.0) -> None:
@@ -239,6 +242,17 @@ class GuestDoor:
     def told(self) -> str:
         """The daemon's last words, for a failing test."""
         return "\n".join(self.log[-60:])
+
+
+def _fate(phone: asyncio.Task[int] | None) -> tuple[int, str]:
+    if phone is None:
+        return 0, ""
+    if not phone.done():
+        return 0, "still there"
+    if phone.cancelled():
+        return 0, "cancelled"
+    error = phone.exception()
+    return (phone.result(), "") if error is None else (0, repr(error))
 
 
 @contextlib.asynccontextmanager

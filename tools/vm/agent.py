@@ -70,8 +70,9 @@ class Agent:
         number = int(request["id"])
         match request["do"]:
             case "start":
-                self._processes[number] = running = _Running(self, number, request)
-                running.follow()
+                started = _Running(self, number, request)
+                self._processes[number] = started
+                started.follow()
             case "write":
                 self._processes[number].write(base64.b64decode(request["data"]))
             case "close":
