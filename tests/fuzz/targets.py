@@ -14,6 +14,7 @@ from pathlib import Path
 from mdoc_reader.mdoc import cbor, cose, engagement, handover, keys, mso, ndef, request, response, session, transcript
 from mdoc_reader.model.reasons import Malformed
 from mdoc_reader.transport.chunks import Reassembler
+from mdoc_reader.transport.frames import Deframer
 from mdoc_reader.transport.ports import LinkError
 from mdoc_reader.trust import anchors
 from mdoc_reader.verification.certificate import SignerCache
@@ -132,6 +133,15 @@ def _chunks(data: bytes) -> None:
         position += 1 + size
 
 
+def _frames(data: bytes) -> None:
+    parts = Deframer(4096)
+    position = 0
+    while position < len(data):
+        size = 1 + data[position] % 64
+        list(parts.feed(data[position + 1 : position + 1 + size]))
+        position += 1 + size
+
+
 @functools.cache
 def _evidence() -> Evidence:
     trusted, _ = anchors.build([("anchor", data) for data in vectors().values() if data[:1] == b"\x30"])
@@ -163,6 +173,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "ndef": ndef.parse,
     "handover": handover.parse,
     "chunks": _chunks,
+    "frames": _frames,
     "anchors": _anchors,
     "verdict": _verdict,
 }

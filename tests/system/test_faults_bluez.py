@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from guest_door import AT_ONCE, KB, WAYS, GuestDoor, Visit, configuration, daemon
 from guest_faults import FAULTS, Fault
-from guest_machine import Machine, chosen, vm
+from guest_machine import Machine, chosen, record, vm
 
 from mdoc_reader.lab.phone_app import offer, present
 from mdoc_reader.lab.phone_behaviour import PhoneRadioBehaviour
@@ -40,6 +40,10 @@ def test_a_fault_has_its_word_and_the_next_phone_is_served_at_once(
     after = machine.loop.run(door.visit(WAYS[fault.way], 1 * KB))
     assert after.granted, (after, door.told())
     assert after.seconds < AT_ONCE_S, (after, door.told())
+    says = " ".join(fault.says)
+    record(
+        vm.DISTS[machine.dist].bluez, f"{fault.way}: {fault.name}: {says}; the next phone", after.seconds, after.phases
+    )
 
 
 async def _meet(door: GuestDoor, fault: Fault) -> Visit:
