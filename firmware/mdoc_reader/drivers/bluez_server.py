@@ -8,15 +8,12 @@ bluetoothd 5.66 and 5.82 deliver writes that come before that socket is handed o
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-import re
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from uuid import UUID
 
-from dbus_fast import Message, Variant
+from dbus_fast import Message
 
 from mdoc_reader.drivers import bluez_sockets
 from mdoc_reader.drivers.bluez_adapter import Adapter
@@ -27,60 +24,22 @@ from mdoc_reader.drivers.bluez_objects import (
     ADVERTISING,
     CHARACTERISTIC,
     DEVICE,
-    SERVICE,
     Change,
     device_path,
     plain,
 )
+from mdoc_reader.drivers.bluez_service import ADVERTISEMENT, Served, ServiceObjects, refusal, warn_of_long_writes
 from mdoc_reader.transport.ports import GattCharacteristic, GattServerEvents, LinkCode, LinkError
 from mdoc_reader.transport.tasks import to_its_end
 
 log = logging.getLogger(__name__)
 
 GATT_MANAGER = "org.bluez.GattManager1"
-ADVERTISEMENT = "org.bluez.LEAdvertisement1"
 
 _DEFAULT_MTU = 23
 _LARGEST_VALUE = 512
 _MOST_IDLE = 3
-# The fast advertising interval of Vol 3 Part C appendix A, in milliseconds: a person is waiting.
-_INTERVAL_MS = (20, 30)
 _REGISTER_S = 8.0
-
-# The version of bluetoothd is in the device ID it gives itself; up to 5.66 a write of 511 or 512 bytes is lost there.
-_MODALIAS = re.compile(r"usb:v1D6Bp0246d([0-9A-Fa-f]{4})")
-_LOSES_LONG_WRITES = 0x0542
-
-_names = itertools.count(1)
-_warned = False
-
-
-@dataclass(eq=False, slots=True)
-class _Served:
-    """One characteristic as it is served."""
-
-    wanted: GattCharacteristic
-    path: str
-    socket: socket.socket | None = None
-    """Where notifications go while the phone is subscribed."""
-
-    def properties(self, service: str) -> dict[str, Variant]:
-        flags = []
-        if self.wanted.read:
-            flags.append("read")
-        if self.wanted.write:
-            # Plain Write as well: some phones know no other.
-            flags += ["write", "write-without-response"]
-        if self.wanted.notify:
-            flags.append("notify")
-        told = {
-            "UUID": Variant("s", str(self.wanted.uuid)),
-            "Service": Variant("o", service),
-            "Flags": Variant("as", flags),
-        }
-        if self.wanted.notify:
-            told["NotifyAcquired"] = Variant("b", False)
-        return told
 
 
 async def serve(
@@ -118,15 +77,10 @@ class BluezGattServer:
         """Done once nothing of the service is left."""
         self.mtu = _DEFAULT_MTU
         self._adapter = adapter
-        self._service = service
         self._events = events
-        # Never the same path twice: bluetoothd may still hold the last service while it takes this one.
-        self._root = f"/mdoc_reader/presentation{next(_names)}"
-        self._advertisement = f"{self._root}/advertisement"
-        self._served = {
-            f"{self._root}/service/c{number}": _Served(each, f"{self._root}/service/c{number}")
-            for number, each in enumerate(characteristics)
-        }
+        self._tree = ServiceObjects(service, characteristics)
+        self._root, self._advertisement = self._tree.root, self._tree.advertisement
+        self._served = self._tree.served
         self._phone: str | None = None
         self._acted = False
         """Whether the phone has done more than connect."""
@@ -249,9 +203,9 @@ class BluezGattServer:
     def _on_call(self, call: Message) -> Message | None:
         path, member = call.path or "", call.member
         if call.interface == OBJECT_MANAGER and member == "GetManagedObjects":
-            return Message.new_method_return(call, "a{oa{sa{sv}}}", [self._objects(path)])
+            return Message.new_method_return(call, "a{oa{sa{sv}}}", [self._tree.objects(path)])
         if call.interface == PROPERTIES and member == "GetAll":
-            return Message.new_method_return(call, "a{sv}", [self._properties(path, call.body[0])])
+            return Message.new_method_return(call, "a{sv}", [self._tree.properties(path, call.body[0])])
         served = self._served.get(path)
         if call.interface == CHARACTERISTIC and served is not None and call.body:
             options = plain(call.body[-1])
@@ -264,56 +218,36 @@ class BluezGattServer:
         if call.interface == ADVERTISEMENT and member == "Release":
             self._visible = False
             return Message.new_method_return(call)
-        return _error(call, "NotSupported")
+        return refusal(call, "NotSupported")
 
-    def _objects(self, path: str) -> dict[str, dict[str, dict[str, Variant]]]:
-        if path != self._root:
-            return {}
-        service = f"{self._root}/service"
-        told = {service: {SERVICE: {"UUID": Variant("s", str(self._service)), "Primary": Variant("b", True)}}}
-        for each in self._served.values():
-            told[each.path] = {CHARACTERISTIC: each.properties(service)}
-        return told
-
-    def _properties(self, path: str, interface: str) -> dict[str, Variant]:
-        if path == self._advertisement and interface == ADVERTISEMENT:
-            return {
-                "Type": Variant("s", "peripheral"),
-                "ServiceUUIDs": Variant("as", [str(self._service)]),
-                "Discoverable": Variant("b", True),
-                "MinInterval": Variant("u", _INTERVAL_MS[0]),
-                "MaxInterval": Variant("u", _INTERVAL_MS[1]),
-            }
-        return self._objects(self._root).get(path, {}).get(interface, {})
-
-    def _on_write(self, call: Message, served: _Served, value: bytes, options: Mapping[str, object]) -> Message | None:
+    def _on_write(self, call: Message, served: Served, value: bytes, options: Mapping[str, object]) -> Message | None:
         if not served.wanted.write:
-            return _error(call, "NotPermitted")
+            return refusal(call, "NotPermitted")
         if options.get("offset"):
-            return _error(call, "InvalidOffset")
+            return refusal(call, "InvalidOffset")
         if len(value) > _LARGEST_VALUE:
-            return _error(call, "InvalidValueLength")
+            return refusal(call, "InvalidValueLength")
         if not self._is_ours(options):
-            return _error(call, "NotPermitted")
+            return refusal(call, "NotPermitted")
         if not options.get("prepare-authorize"):
             self._events.on_write(served.wanted.uuid, value)
         return Message.new_method_return(call)
 
-    def _on_read(self, call: Message, served: _Served, options: Mapping[str, object]) -> Message:
+    def _on_read(self, call: Message, served: Served, options: Mapping[str, object]) -> Message:
         if not served.wanted.read:
-            return _error(call, "NotPermitted")
+            return refusal(call, "NotPermitted")
         value = self._events.on_read(served.wanted.uuid) if self._is_ours(options) else None
         if value is None:
-            return _error(call, "Failed")
+            return refusal(call, "Failed")
         offset = options.get("offset")
         start = offset if isinstance(offset, int) else 0
         if start > len(value):
-            return _error(call, "InvalidOffset")
+            return refusal(call, "InvalidOffset")
         return Message.new_method_return(call, "ay", [value[start:]])
 
-    def _on_acquire(self, call: Message, served: _Served, options: Mapping[str, object]) -> Message | None:
+    def _on_acquire(self, call: Message, served: Served, options: Mapping[str, object]) -> Message | None:
         if not served.wanted.notify or not self._is_ours(options):
-            return _error(call, "NotPermitted")
+            return refusal(call, "NotPermitted")
         self._close_socket(served)
         ours, theirs = bluez_sockets.pair()
         served.socket = ours
@@ -322,7 +256,7 @@ class BluezGattServer:
         self._events.on_subscribed(served.wanted.uuid, True)
         return None
 
-    def _on_unsubscribed(self, served: _Served) -> None:
+    def _on_unsubscribed(self, served: Served) -> None:
         """Take the end of a notification socket; nothing else ever comes out of it."""
         end = served.socket
         if end is not None and bluez_sockets.values(end)[1]:
@@ -330,7 +264,7 @@ class BluezGattServer:
             if self._phone is not None:
                 self._events.on_subscribed(served.wanted.uuid, False)
 
-    def _close_socket(self, served: _Served) -> None:
+    def _close_socket(self, served: Served) -> None:
         if served.socket is not None:
             bluez_sockets.close(served.socket)
             served.socket = None
@@ -345,7 +279,7 @@ class BluezGattServer:
         mtu = options.get("mtu")
         if isinstance(mtu, int) and _DEFAULT_MTU <= mtu != self.mtu:
             self.mtu = mtu
-            _warn_of_long_writes(self._adapter, mtu)
+            warn_of_long_writes(self._adapter, mtu)
         return True
 
     # Who is there.
@@ -427,21 +361,6 @@ class BluezGattServer:
             end.close()
             return
         self._events.on_channel(channel)
-
-
-def _warn_of_long_writes(adapter: Adapter, mtu: int) -> None:
-    global _warned  # noqa: PLW0603 -- once in a process is enough
-    version = _MODALIAS.match(str(adapter.properties.get("Modalias", "")))
-    if not _warned and mtu > 513 and version is not None and int(version[1], 16) <= _LOSES_LONG_WRITES:
-        _warned = True
-        log.warning(
-            "this bluetoothd loses writes of more than 510 bytes: set ExchangeMTU = 512 under [GATT] in "
-            "/etc/bluetooth/main.conf"
-        )
-
-
-def _error(call: Message, name: str) -> Message:
-    return Message.new_error(call, f"org.bluez.Error.{name}", "")
 
 
 async def _ended(tasks: set[asyncio.Task[None]]) -> None:
