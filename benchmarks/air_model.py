@@ -121,7 +121,8 @@ class Pdu:
     """One word on the connection: an ATT PDU, a signalling PDU, a K-frame, or a link layer control PDU.
 
     `octets` are those inside the L2CAP header (of a link layer PDU, of its payload). `grants` are the credits it gives
-    the other side. `by_phone` marks what the phone chose to do.
+    the other side. `by_phone` marks what the phone chose to do. `beside`: nothing else waits for it, nor it for
+    anything else, and it is left when the rest is over, as a host's exploring while a channel carries the session.
     """
 
     phase: Phase
@@ -131,6 +132,7 @@ class Pdu:
     name: str = ""
     grants: int = 0
     by_phone: bool = False
+    beside: bool = False
 
     def __post_init__(self) -> None:
         """Refuse sizes no such PDU has. Raises ValueError."""
@@ -243,11 +245,18 @@ def find_us(trace: Trace, conditions: Conditions) -> int:
 
 
 class _Lane:
-    """What one side still has to send, in order: of its controller, or of its host."""
+    """What one side still has to send, in order: of its controller, of its host, or of its host beside that."""
 
     def __init__(self, indices: Iterable[int]) -> None:
         self.waiting = list(reversed(list(indices)))
         self.left = 0  # octets of the first that are still to be sent; 0 where it was not begun
+
+
+def _lane(pdu: Pdu) -> int:
+    """Return what goes first: the controller, then what is small and beside."""
+    if pdu.kind in _LINK:
+        return 0
+    return 1 if pdu.beside else 2
 
 
 class _Connection:
@@ -261,11 +270,11 @@ class _Connection:
         self._skip = len(link)
         self._needs = _needs(self._pdus, Side.READER if trace.gated else None)
         self._arrived: list[int | None] = [None] * len(self._pdus)
-        self._host_words_left = len(trace.pdus)
+        self._host_words_left = sum(not pdu.beside for pdu in trace.pdus)
         self._lanes = {
             side: [
-                _Lane(i for i, pdu in enumerate(self._pdus) if pdu.sender is side and (pdu.kind in _LINK) is controller)
-                for controller in (True, False)
+                _Lane(i for i, pdu in enumerate(self._pdus) if pdu.sender is side and _lane(pdu) == lane)
+                for lane in range(3)
             ]
             for side in Side
         }
@@ -349,7 +358,7 @@ class _Connection:
     def _arrive(self, index: int, at: int) -> None:
         self._arrived[index] = at
         kind = self._pdus[index].kind
-        self._host_words_left -= kind not in _LINK
+        self._host_words_left -= kind not in _LINK and not self._pdus[index].beside
         if kind is Kind.LINK_LENGTH:
             self._data_length = self._conditions.data_length
         elif kind is Kind.LINK_PHY:
@@ -358,9 +367,14 @@ class _Connection:
     def _outcome(self) -> Outcome:
         ended = self._connected
         phases = {Phase.FIND: ended}
-        arrivals = tuple(at for at in self._arrived[self._skip :] if at is not None)
+        arrived = [
+            (at, pdu)
+            for at, pdu in zip(self._arrived[self._skip :], self._pdus[self._skip :], strict=True)
+            if at is not None and not pdu.beside
+        ]
+        arrivals = tuple(at for at, _ in arrived)
         for phase in list(Phase)[1:]:
-            of_phase = [at for at, pdu in zip(arrivals, self._pdus[self._skip :], strict=True) if pdu.phase is phase]
+            of_phase = [at for at, pdu in arrived if pdu.phase is phase]
             last = max([ended, *of_phase])
             phases[phase], ended = last - ended, last
         return Outcome(phases, arrivals, self._radio_us, self._packets, self._event)
@@ -368,19 +382,20 @@ class _Connection:
 
 def _needs(pdus: tuple[Pdu, ...], gated: Side | None) -> list[tuple[int, ...]]:
     """Return for each word the indices of those that must have arrived, always earlier ones. Raises ValueError."""
-    last: dict[tuple[Side, Kind], int] = {}
+    last: dict[tuple[bool, Side, Kind], int] = {}
     gate: int | None = None
     needs: list[tuple[int, ...]] = []
     for index, pdu in enumerate(pdus):
         other = pdu.sender.other
-        causes = [last[other, kind] for kind in _CAUSES[pdu.kind] if (other, kind) in last]
+        keys = [(pdu.beside, other, kind) for kind in _CAUSES[pdu.kind]]
+        causes = [last[key] for key in keys if key in last]
         if pdu.kind is Kind.RESPONSE and not causes:
             raise ValueError("a response without a request")
         need = {max(causes)} if causes else set()
         if gate is not None and pdu.sender is gated and pdu.kind not in _LINK:
             need.add(gate)
         needs.append(tuple(need))
-        last[pdu.sender, pdu.kind] = index
+        last[pdu.beside, pdu.sender, pdu.kind] = index
         if pdu.name == "LL_FEATURE_RSP":
             gate = index
     for side in Side:

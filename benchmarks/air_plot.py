@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-_LEFT, _SPAN, _WIDTH, _ROW, _BAR = 256, 480, 840, 15, 11
+_LEFT, _SPAN, _WIDTH, _ROW, _BAR = 256, 450, 840, 15, 11
 _STYLE = """<style>
 .page{fill:#ffffff}.text{fill:#1d2733}.faint{fill:#5b6673}.rule{stroke:#d5dae0}
 .p0{fill:#8a94a0}.p1{fill:#d98e04}.p2{fill:#2f9e77}.p3{fill:#1f6f8b}.p4{fill:#7b5ea7}.apart{fill:none;stroke:#8a94a0}
@@ -53,11 +53,11 @@ def step_for(longest: float) -> int:
     return step
 
 
-def draw(title: str, phases: Sequence[str], panels: Sequence[Panel]) -> str:
-    """Return the SVG."""
+def draw(title: str, phases: Sequence[str], panels: Sequence[Panel], apart: str = "chosen by the phone, apart") -> str:
+    """Return the SVG. `apart` says what an empty box is."""
     body: list[str] = []
     x = 16.0
-    for number, phase in enumerate((*phases, "chosen by the phone, apart")):
+    for number, phase in enumerate((*phases, apart)):
         kind = f"p{number}" if number < len(phases) else "apart"
         body.append(f'<rect class="{kind}" x="{x}" y="40" width="11" height="11"/>')
         body.append(f'<text class="text" x="{x + 17}" y="50">{escape(phase)}</text>')

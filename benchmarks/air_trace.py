@@ -18,6 +18,7 @@ The file is one object, or a list of them, one a presentation:
         "name": "Exchange MTU Request",
         "grants": 0,                   credits given to the other side
         "by_phone": false,             what the phone chose to do
+        "beside": false,               nothing of the rest waits for it: see air_model
         "times": 1}                    how often this very word comes in a row
      ]}
 
@@ -97,12 +98,14 @@ def from_recorded(
     sightings: int = 2,
     advertising_us: int = 100_000,
     gated: bool = False,
+    att_beside: bool = False,
 ) -> Trace:
     """Return the trace of one presentation that was recorded from connection to disconnection, without its end.
 
     Phases are told by the order: setup until the reader's first message, request until the phone answers with a
     message, end once as many octets have come as the response has. What the phone asks by ATT is its choice, and so
     are the answers, during setup or where the reader is the client; so are its wishes for connection parameters.
+    `att_beside`: the session is on a channel the engagement named, and needs nothing of what is said by ATT.
     Raises ValueError for more packets than any presentation has.
     """
     pdus: list[Pdu] = []
@@ -114,6 +117,10 @@ def from_recorded(
             raise ValueError("more packets than a presentation has")
         kind, name, grants = _read(packet)
         data = kind in {Kind.STREAM, Kind.FRAME}
+        if att_beside and packet.cid == ATT:
+            by_phone = _chosen_by_phone(packet, kind, always=True)
+            pdus.append(Pdu(phase, packet.sender, kind, len(packet.payload), name, 0, by_phone, beside=True))
+            continue
         if phase is Phase.SETUP and data and started and packet.sender is Side.READER:
             phase = Phase.REQUEST
         elif phase is Phase.REQUEST and packet.sender is Side.PHONE and data:
@@ -183,6 +190,7 @@ class _Word(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     name: str = ""
     grants: int = 0
     by_phone: bool = False
+    beside: bool = False
     times: int = 1
 
 
@@ -216,7 +224,7 @@ def _trace(read: _File) -> Trace:
     if any(word.times < 1 for word in read.pdus) or not 0 < sum(word.times for word in read.pdus) <= _MOST:
         raise ValueError(f"a trace has 1 to {_MOST} words")
     pdus = tuple(
-        Pdu(word.phase, word.from_, word.kind, word.octets, word.name, word.grants, word.by_phone)
+        Pdu(word.phase, word.from_, word.kind, word.octets, word.name, word.grants, word.by_phone, word.beside)
         for word in read.pdus
         for _ in range(word.times)
     )
@@ -272,6 +280,7 @@ def _words(pdus: Iterable[Pdu]) -> Iterator[str]:
             pdu.name,
             pdu.grants,
             pdu.by_phone,
+            pdu.beside,
             sum(1 for _ in same),
         )
         yield msgspec.json.encode(word).decode()

@@ -1,8 +1,8 @@
 """Expected time on the air of a presentation over Bluetooth, beside the physical floor for the same bytes.
 
-    python benchmarks/bluetooth_air.py                    print the floors
-    python benchmarks/bluetooth_air.py COUNTED.json       and what counted traffic takes, beside them
-    python benchmarks/bluetooth_air.py COUNTED.json --write     and leave docs/bluetooth_air.md and .svg
+    python benchmarks/bluetooth_air.py                    print the floors, and what the counted traffic takes
+    python benchmarks/bluetooth_air.py COUNTED.json       take other counted traffic than bluetooth_counted.json
+    python benchmarks/bluetooth_air.py --write            and leave docs/bluetooth_air.md and .svg
 
 `air_model` computes every time, `air_floor` says what is forced and by what, `air_trace` describes the JSON file.
 """
@@ -18,6 +18,7 @@ from air_floor import FloorOptions, chunks, floor_trace
 from air_model import Conditions, Kind, Outcome, Pdu, Phase, Phy, Side, Trace, Way, simulate
 from air_plot import Bar, Panel, draw
 from air_trace import load
+from bluetooth_figures import COUNTED
 from figures import DOCS, table
 
 SIZES = (1024, 30 * 1024, 500 * 1024)
@@ -80,7 +81,7 @@ def part(trace: Trace, conditions: Conditions) -> Part:
     """Return what a trace takes, with the phone's choices apart. Raises ValueError for an impossible trace."""
     without = trace.without_phone()
     own = simulate(without, conditions)
-    requests = sum(pdu.kind is Kind.REQUEST for pdu in without.pdus)
+    requests = sum(pdu.kind is Kind.REQUEST and not pdu.beside for pdu in without.pdus)
     return Part(own, (simulate(trace, conditions).total_us - own.total_us) / 1000, requests)
 
 
@@ -121,13 +122,15 @@ def rows(traces: Sequence[Trace], conditions: Iterable[Conditions], sizes: Seque
 
 
 def _near(counted: Iterable[tuple[Way, int]], way: Way, size: int) -> bool:
-    """Say whether a document of about that size was counted: an encrypted response is never exactly a round number."""
-    return any(each is way and size * 0.7 <= response <= size * 1.5 for each, response in counted)
+    """Say whether a document of about that size was counted: a response is never a round number, nor less than 2 KB."""
+    return any(each is way and size * 0.7 <= response <= size * 2.5 for each, response in counted)
 
 
 def size_name(octets: int) -> str:
     """Return a size in KB as people say it."""
-    return f"{octets / 1024:.0f} KB" if octets >= 1000 else f"{octets} B"
+    if octets < 1000:
+        return f"{octets} B"
+    return f"{octets / 1024:.0f} KB" if octets >= 10_000 else f"{octets / 1024:.1f} KB".replace(".0 ", " ")
 
 
 def _cells(row: Row) -> list[str]:
@@ -196,7 +199,7 @@ def mtu_table() -> str:
     """Return what the choice of MTU costs."""
     radios = [Conditions(phy=phy, pairs=pairs) for pairs in (None, 6) for phy in Phy]
     heads = [f"{each.phy}, {'no limit' if each.pairs is None else f'{each.pairs} pairs'}" for each in radios]
-    lines = [[str(mtu), *(f"{throughput(mtu, each):,.0f}" for each in radios)] for mtu in (23, 185, 247, 498, 517)]
+    lines = [[str(mtu), *(f"{throughput(mtu, each):,.0f}" for each in radios)] for mtu in (23, 185, 247, 498, 512, 517)]
     return table(("ATT MTU", *heads), lines)
 
 
@@ -208,7 +211,8 @@ def plot(shown: Sequence[Row]) -> str:
         for way in Way:
             bars = [bar for row in shown if row.way is way and _is(row, size) for bar in _bars(row)]
             groups += [tuple(bars)] if bars else []
-        panels += [Panel(f"Document of {size_name(size)}", tuple(groups))] if groups else []
+        sizes = [row.response_bytes for row in shown if _is(row, size)]
+        panels += [Panel(f"Answer of {size_name(max(sizes))}", tuple(groups))] if groups else []
     return draw("Expected time on the air, ms", PHASES, panels)
 
 
@@ -269,7 +273,7 @@ A document of 30 KB, in milliseconds: the floor, or counted / floor = ratio.
 ## What the MTU costs
 
 Message bytes in notifications, in the long run, in kbit/s; interval 30 ms, packets of 251 octets. A chunk whose last
-packet carries a few octets wastes most of a packet: MTU 498 fills two packets exactly, 247 one, and 517 needs three.
+packet carries a few octets wastes most of a packet: MTU 498 fills two packets exactly, 247 one; 512 and 517 need three.
 
 {mtu_table()}
 """
@@ -278,15 +282,17 @@ packet carries a few octets wastes most of a packet: MTU 498 fills two packets e
 
 HEAD = f"""# Bluetooth: expected time on the air
 
-Made by `{COMMAND}`, with a file of counted traffic where there is one. A model, not
-a measurement: one LE connection by the rules of the Core specification (`benchmarks/air_model.py`), without loss, with
-hosts that answer in 1 ms. From the first listening to the end of the connection; what people and programs take to think
-is left out.
+Made by `{COMMAND}` from the traffic counted in front of a real
+bluetoothd, BlueZ 5.82 (`benchmarks/bluetooth_counted.json`, which `python benchmarks/bluetooth.py --write` makes). A
+model, not a measurement: one LE connection by the rules of the Core specification (`benchmarks/air_model.py`), without
+loss, with hosts that answer in 1 ms. From the first listening to the end of the connection; what people and programs
+take to think is left out.
 
 The floor is the shortest traffic the specifications allow for the same messages (`benchmarks/air_floor.py` lists what
 forces each word of it) through the same model. What the phone chooses, such as its own discovery where it is the
-client, stands apart on both sides. An advertisement is sent every 100 ms by a phone, and every 20 ms by the floor's
-reader.
+client, stands apart on both sides. Where the phone is server, most of the difference is what bluetoothd asks every
+phone for its own sake: [Bluetooth on BlueZ](bluetooth.md#in-the-radio-model) lists it, word by word, and tells the
+ratio without it. An advertisement is sent every 100 ms by a phone, and every 20 ms by the floor's reader.
 
 """
 
@@ -302,11 +308,11 @@ def write(docs: Path, traces: Sequence[Trace]) -> None:
 def main() -> None:
     """Print, and write when asked to."""
     parser = argparse.ArgumentParser(description="Expected time on the air of a presentation over Bluetooth.")
-    parser.add_argument("counted", nargs="?", type=Path, help="a JSON file of counted traffic (see air_trace.py)")
+    parser.add_argument("counted", nargs="?", type=Path, default=COUNTED, help="a JSON file (see air_trace.py)")
     parser.add_argument("--write", action="store_true", help="leave docs/bluetooth_air.md and docs/bluetooth_air.svg")
     arguments = parser.parse_args()
     try:
-        traces = [] if arguments.counted is None else load(arguments.counted)
+        traces = load(arguments.counted)
         print(report(traces)[0])
         if arguments.write:
             write(DOCS, traces)

@@ -132,7 +132,8 @@ class ServedSession:
 
     async def _vanish_now(self, channel: PhoneChannel, step: VanishAt) -> None:
         if self._behaviour.vanish_at is step:
-            await asyncio.sleep(self._behaviour.vanish_delay_s)
+            if step is VanishAt.STARTED:
+                await asyncio.sleep(self._behaviour.vanish_delay_s)
             await channel.drop()
             raise PhoneGone(f"vanished: {step}")
 
