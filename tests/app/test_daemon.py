@@ -20,7 +20,9 @@ CONFIG = Path(__file__).resolve().parents[2] / "config" / "laptop.toml"
 
 def test_codes_typed_to_a_reader_without_camera_and_panel(tmp_path: Path) -> None:
     config = tmp_path / "reader.toml"
-    text = CONFIG.read_text().replace("usb:0", "unix:{runtime}/hci.sock")
+    text = CONFIG.read_text()
+    assert 'driver = "bluez"' in text
+    text = text.replace('driver = "bluez"', 'driver = "bumble"\noptions.transport = "unix:{runtime}/hci.sock"')
     config.write_text(text.replace("[reader]", '[reader]\ntrust_anchors = ["{runtime}/iaca.pem"]'))
     iaca = certificates.make_iaca()
     (tmp_path / "iaca.pem").write_bytes(iaca.pem)

@@ -85,6 +85,7 @@ def _made() -> list[bytes]:
         keys.encode_cose_key(mso.parse(payload).device_key()[1]),
         cose.certificate_chain(proof, "")[0][0],
         b"\x01" + answer[:200],
+        b"\x06\0\0\0\3abc\x03\0\0\0\2\x01ok",  # a piece's size less one, then the piece: two framed messages
         engagement.from_qr(vectors()["qr"].decode()).raw,
         _handover(),
         bytes.fromhex("d1010a55036170706c653a2f2f78"),
