@@ -99,6 +99,12 @@ class Card(Protocol):
     def transmit(self, command: bytes) -> bytes:
         """Send a command APDU and return the response with its status word. Raises CardError, NfcDeviceError."""
 
+    def give_up(self) -> None:
+        """Make the `transmit` in progress raise CardError ABORTED at its next frame, and every later one at once.
+
+        From any thread; never blocks or raises. `leave` still works.
+        """
+
     def leave(self) -> None:
         """Say goodbye (S(DESELECT) or the like). Bounded; never raises."""
 
