@@ -21,7 +21,7 @@ from mdoc_reader.lab.wallet import Wallet
 from mdoc_reader.mdoc.request import ItemsRequest, ReaderIdentity
 from mdoc_reader.model.decision import Decision
 from mdoc_reader.model.reasons import ReasonCode
-from mdoc_reader.model.sign import Sign
+from mdoc_reader.model.sign import By, Sign
 from mdoc_reader.policy.profile import Profile, Question
 from mdoc_reader.reader.armed import ArmedService
 from mdoc_reader.reader.engine import Engine, PresentationRecord
@@ -48,7 +48,7 @@ class Panel:
     grants: list[Decision] = field(default_factory=list)
     last_light: float | None = None
 
-    def signal(self, sign: Sign, parts: tuple[str, ...] = ()) -> None:
+    def signal(self, sign: Sign, parts: tuple[str, ...] = (), by: tuple[By, ...] = ()) -> None:
         self.last_light = time.monotonic()
         self.signs.append((self.last_light, sign))
 

@@ -15,11 +15,14 @@ from mdoc_reader.app import wiring
 from mdoc_reader.app.settings import Settings
 from mdoc_reader.engagement import lines
 from mdoc_reader.engagement.scanner import Scanner
+from mdoc_reader.engagement.tapper import Tapper, TapperLimits
 from mdoc_reader.model.reasons import ReasonCode
 from mdoc_reader.model.sign import Sign
 from mdoc_reader.outputs.panel import Panel
 from mdoc_reader.reader.engine import Engine, Observer, PresentationRecord
 from mdoc_reader.reader.machine import Phase
+from mdoc_reader.reader.presentation import Equipment
+from mdoc_reader.reader.taps import Said, Taps
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +102,10 @@ async def run(settings: Settings, file: str, events: EventStream | None = None, 
         equipment = wiring.equipment_of(settings, file, radio, trusted)
         pins = wiring.open_pins(drivers["pins"])
         with Panel(pins, wiring.display_opener(drivers["display"]), relay_pulse_s=settings.panel.relay_pulse) as panel:
-            engine = Engine(equipment, panel, limits, _observers(events))
-            await _serve(engine, drivers, panel, events, codes)
+            routes = wiring.routes_of(settings, codes=codes is not None)
+            engine = Engine(equipment, panel, limits, _observers(events), routes)
+            sources = Sources(settings, drivers, engine, equipment)
+            await _serve(engine, sources, panel, events, codes)
     finally:
         await radio.close()
 
@@ -121,9 +126,57 @@ async def _watch(panel: Panel, events: EventStream | None) -> None:
         await asyncio.sleep(_PANEL_LOOK_S)
 
 
+class Sources:
+    """What tells the engine of people: the camera's scanner and the NFC front end's tapper, as configured."""
+
+    def __init__(
+        self, settings: Settings, drivers: dict[str, wiring.Driver], engine: Engine, equipment: Equipment
+    ) -> None:
+        """Prepare; nothing is opened until `start`."""
+        self.scanner: Scanner | None = None
+        self.tapper: Tapper[Said] | None = None
+        if not drivers["camera"].disabled:
+            self.scanner = Scanner(
+                wiring.camera_opener(drivers["camera"]),
+                wiring.open_decoder(drivers["decoder"]),
+                lambda sighting: engine.offer_text(sighting.text, sighting.seen_at),
+                lambda available: engine.availability("camera", available=available),
+            )
+        if not drivers["nfc"].disabled:
+            taps = Taps(equipment, engine, transfer=settings.tap.transfer)
+            self.tapper = Tapper(
+                wiring.nfc_opener(drivers["nfc"]),
+                taps.engage,
+                taps.on_tap,
+                taps.on_refused,
+                on_available=lambda works, why: engine.availability("nfc", available=works, code=why),
+                limits=TapperLimits(period_s=settings.tap.period),
+            )
+            engine.on_receptive(self._receptive)
+
+    def _receptive(self, receptive: bool) -> None:
+        if self.tapper is not None:
+            if receptive:
+                self.tapper.resume()
+            else:
+                self.tapper.pause()
+
+    def start(self) -> None:
+        """Start the owner threads."""
+        if self.scanner is not None:
+            self.scanner.start()
+        if self.tapper is not None:
+            self.tapper.start()
+
+    async def close(self) -> None:
+        """Stop them. Bounded."""
+        closing = [source.close() for source in (self.scanner, self.tapper) if source is not None]
+        await asyncio.gather(*closing)
+
+
 async def _serve(
     engine: Engine,
-    drivers: dict[str, wiring.Driver],
+    sources: Sources,
     panel: Panel,
     events: EventStream | None,
     codes: TextIO | None,
@@ -133,7 +186,6 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     radio = engine.radio
-    scanner: Scanner | None = None
 
     def tell_radio(available: bool) -> None:
         engine.availability("bluetooth", available=available, code=radio.trouble)
@@ -144,14 +196,7 @@ async def _serve(
     running = asyncio.create_task(engine.run(), name="engine")
     watching = asyncio.create_task(_watch(panel, events), name="panel-health")
     try:
-        if not drivers["camera"].disabled:
-            scanner = Scanner(
-                wiring.camera_opener(drivers["camera"]),
-                wiring.open_decoder(drivers["decoder"]),
-                lambda sighting: engine.offer_text(sighting.text, sighting.seen_at),
-                lambda available: engine.availability("camera", available=available),
-            )
-            scanner.start()
+        sources.start()
         if codes is not None:
             lines.follow(codes, engine.offer_text, loop)
         await asyncio.sleep(0)  # the engine's first look: who reads of `ready` knows already what does not work
@@ -166,8 +211,7 @@ async def _serve(
             running.result()  # a defect of the engine itself: let it be seen, and the service manager start anew
     finally:
         notify_service("STOPPING=1")
-        if scanner is not None:
-            await scanner.close()
+        await sources.close()
         running.cancel()
         watching.cancel()
         await asyncio.wait({running, watching}, timeout=10.0)

@@ -47,6 +47,7 @@ class DeadlineSettings(Section, frozen=True):
     receiving: Seconds = 300.0
     verifying: Seconds = 5.0
     showing: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 3.0
+    tap_again: Annotated[float, msgspec.Meta(ge=0.1, le=120)] = 20.0
     closing: Annotated[float, msgspec.Meta(ge=0.1, le=30)] = 3.0
     total: Seconds = 660.0
 
@@ -70,8 +71,20 @@ class BleSettings(Section, frozen=True):
     message_cap: Annotated[int, msgspec.Meta(ge=4096, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
     l2cap: bool = True
     """Use L2CAP channels where a phone offers one and offer one ourselves; GATT takes over where they fail."""
-    advertise_ahead: bool = False
-    """Show a service under a fresh UUID between presentations, as an NFC handover request needs it."""
+    advertise_ahead: bool | None = None
+    """Show a service under a fresh UUID between presentations, as an NFC handover request needs it; by default where
+    there is an NFC front end."""
+
+
+class TapSettings(Section, frozen=True):
+    """How taps are served, where there is an NFC front end."""
+
+    period: Annotated[float, msgspec.Meta(ge=0.02, le=2)] = 0.1
+    """Seconds from one look for a phone to the next."""
+    transfer: bool = True
+    """Let NFC carry the documents where a phone offers it and Bluetooth cannot: slow, and the phone must stay."""
+    prefer_transfer: bool = False
+    """Let NFC carry them wherever a phone offers it."""
 
 
 class RequestSettings(Section, frozen=True):
@@ -102,9 +115,11 @@ class Settings(Section, frozen=True):
     deadlines: DeadlineSettings = DeadlineSettings()
     panel: PanelSettings = PanelSettings()
     ble: BleSettings = BleSettings()
+    tap: TapSettings = TapSettings()
     camera: DriverSettings = _DISABLED
     decoder: DriverSettings = DriverSettings(driver="zxing")
     bluetooth: DriverSettings = _DISABLED
+    nfc: DriverSettings = _DISABLED
     pins: DriverSettings = _DISABLED
     display: DriverSettings = _DISABLED
 

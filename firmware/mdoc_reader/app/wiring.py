@@ -19,18 +19,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from mdoc_reader.app.settings import DriverSettings, Settings, SettingsError
 from mdoc_reader.engagement.ports import Camera, Decoder
 from mdoc_reader.mdoc.request import ItemsRequest, ReaderIdentity
+from mdoc_reader.model.sign import By
+from mdoc_reader.nfc.ports import NfcDevice
 from mdoc_reader.outputs.ports import Display, Pins
 from mdoc_reader.policy.profile import Profile, Question
 from mdoc_reader.reader.armed import ArmedService
 from mdoc_reader.reader.keypool import KeyPool
-from mdoc_reader.reader.machine import Deadlines
+from mdoc_reader.reader.machine import Deadlines, Route
 from mdoc_reader.reader.presentation import Equipment
 from mdoc_reader.transport.ble import BleLimits
 from mdoc_reader.transport.ports import BleRadio
 from mdoc_reader.trust import anchors
 from mdoc_reader.verification.certificate import SignerCache
 
-KINDS = ("camera", "decoder", "bluetooth", "pins", "display")
+KINDS = ("camera", "decoder", "bluetooth", "nfc", "pins", "display")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ def deadlines_of(settings: Settings) -> Deadlines:
         receiving=given.receiving,
         verifying=given.verifying,
         showing=given.showing,
+        tap_again=given.tap_again,
         closing=given.closing,
         total=given.total,
         max_rounds=settings.profile.max_rounds,
@@ -183,6 +186,9 @@ def equipment_of(settings: Settings, file: str, radio: BleRadio, trusted: anchor
     """Return what presentations share. Raises SettingsError."""
     cache = None if trusted is None else SignerCache(trusted)
     ble_limits = BleLimits(message_cap=settings.ble.message_cap, l2cap=settings.ble.l2cap)
+    ahead = settings.ble.advertise_ahead
+    if ahead is None:
+        ahead = settings.nfc.driver != "disabled"
     return Equipment(
         profile_of(settings),
         radio,
@@ -193,8 +199,34 @@ def equipment_of(settings: Settings, file: str, radio: BleRadio, trusted: anchor
         load_identity(settings, file),
         settings.reader.prefer_server,
         ble_limits,
-        ArmedService(radio, ble_limits) if settings.ble.advertise_ahead else None,
+        ArmedService(radio, ble_limits) if ahead else None,
+        settings.tap.prefer_transfer,
     )
+
+
+def routes_of(settings: Settings, *, codes: bool) -> tuple[Route, ...]:
+    """Return the ways people can be served. `codes`: texts of QR codes come from elsewhere than the camera, too."""
+    routes = []
+    if settings.camera.driver != "disabled":
+        routes.append(Route(By.CODE, frozenset({"camera", "bluetooth"})))
+    if codes:
+        routes.append(Route(By.CODE, frozenset({"bluetooth"})))
+    if settings.nfc.driver != "disabled":
+        routes.append(Route(By.TAP, frozenset({"nfc"} if settings.tap.transfer else {"nfc", "bluetooth"})))
+    if settings.bluetooth.driver == "disabled":
+        # Where something can be served without it, its absence is how this reader is meant to be.
+        routes = [route for route in routes if "bluetooth" not in route.parts] or routes
+    return tuple(routes)
+
+
+def nfc_opener(driver: Driver) -> Callable[[], NfcDevice]:
+    """Return what opens the NFC front end, on its owner thread."""
+
+    def opener() -> NfcDevice:
+        device: NfcDevice = driver.module.open_nfc(driver.options)
+        return device
+
+    return opener
 
 
 def camera_opener(driver: Driver) -> Callable[[], Camera]:

@@ -168,6 +168,40 @@ def _phone(pen: Pen) -> None:
     pen.line([(10, 14), (14, 18), (21, 9)], fill=1, width=3, joint="curve")
 
 
+def _tap(pen: Pen) -> None:
+    _handset(pen, 0, 0, 13, 31)
+    for radius in (4, 9, 14):
+        pen.arc((15 - radius, 15 - radius, 15 + radius, 15 + radius), -50, 50, fill=1, width=2)
+    pen.line([(31, 2), (31, 29)], fill=1, width=2)
+
+
+def _approve_here(pen: Pen) -> None:
+    _handset(pen, 6, 0, 19, 24)
+    pen.line([(10, 10), (14, 14), (21, 5)], fill=1, width=3, joint="curve")
+    pen.rectangle((0, 28, 31, 31), fill=1)
+
+
+def _unlock(pen: Pen) -> None:
+    pen.arc((9, 0, 24, 18), 180, 330, fill=1, width=3)
+    pen.line([(10, 9), (10, 15)], fill=1, width=3)
+    pen.rounded_rectangle((4, 14, 27, 31), 3, fill=1)
+    pen.ellipse((13, 18, 18, 23), fill=0)
+    pen.rectangle((15, 22, 16, 27), fill=0)
+
+
+def _one(pen: Pen) -> None:
+    _handset(pen, 0, 4, 13, 27)
+    _handset(pen, 18, 4, 13, 27)
+    pen.line([(17, 29), (31, 8)], fill=0, width=7)
+    pen.line([(17, 29), (31, 8)], fill=1, width=3)
+
+
+def _tap_again(pen: Pen) -> None:
+    _handset(pen, 0, 0, 13, 31)
+    pen.arc((15, 8, 30, 23), 30, 320, fill=1, width=3)
+    pen.polygon([(31, 6), (31, 14), (23, 12)], fill=1)
+
+
 def _waves(pen: Pen) -> None:
     _handset(pen, 0, 4, 13, 27)
     for radius in (7, 12, 17):
@@ -231,6 +265,11 @@ ICONS: Mapping[str, Callable[[Pen], None]] = MappingProxyType(
         "qr": _qr,
         "no_qr": _no_qr,
         "phone": _phone,
+        "approve_here": _approve_here,
+        "tap": _tap,
+        "tap_again": _tap_again,
+        "unlock": _unlock,
+        "one": _one,
         "waves": _waves,
         "transfer": _transfer,
         "hourglass": _hourglass,

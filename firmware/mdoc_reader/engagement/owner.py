@@ -196,6 +196,11 @@ class Life(Thread, Generic[D]):
     # For the owner, on the loop.
 
     @property
+    def overrun_s(self) -> float:
+        """How long the heart may stand still."""
+        return self._limits.overrun_s
+
+    @property
     def current(self) -> bool:
         """Whether this thread was not replaced."""
         return self._owner.life is self

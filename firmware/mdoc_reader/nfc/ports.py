@@ -5,6 +5,7 @@ All of it is blocking and belongs to one owner thread, because front ends are. `
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -95,6 +96,10 @@ class Card(Protocol):
     """What it is, for people: technology and bit rate. Nothing that tells two cards apart."""
     random_uid: bool
     """Whether its identifier is of the kind phones draw anew each time (ISO/IEC 14443-3: first octet 08)."""
+    longest_silence_s: float
+    """How long `transmit` may block between two calls of `on_frame` without anything being wrong, in seconds."""
+    on_frame: Callable[[], None] | None
+    """Called by `transmit` whenever the card or the front end showed life; never by one that cannot see frames."""
 
     def transmit(self, command: bytes) -> bytes:
         """Send a command APDU and return the response with its status word. Raises CardError, NfcDeviceError."""

@@ -12,10 +12,10 @@ from types import TracebackType
 from typing import Self
 
 from mdoc_reader.model.decision import Decision
-from mdoc_reader.model.sign import Sign
+from mdoc_reader.model.sign import By, Sign
 from mdoc_reader.outputs.display_owner import DisplayOwner
 from mdoc_reader.outputs.ports import Colour, Display, Pins
-from mdoc_reader.outputs.signals import BLANK, Signal, naming, signals
+from mdoc_reader.outputs.signals import BLANK, Signal, inviting, naming, signals
 
 HealthCallback = Callable[[str, bool], None]
 """Called with the part (`pins` or `display`) and whether it works now; possibly from the display's thread."""
@@ -92,18 +92,18 @@ class Panel:
         """Have `callback(part, works)` called at each change. It must return at once and not raise."""
         self._listeners.append(callback)
 
-    def signal(self, sign: Sign, parts: tuple[str, ...] = ()) -> None:
+    def signal(self, sign: Sign, parts: tuple[str, ...] = (), by: tuple[By, ...] = ()) -> None:
         """Say something on lamps, buzzer and display, in that order. Returns at once; never raises.
 
-        A sign that is already lit, said again with other `parts`, changes the display alone.
+        A sign that is already lit, said again with other `parts` or `by`, changes the display alone.
         """
         if self._closed:
             return
         signal = self._table[sign]
-        if not (parts and self._sign is sign):
+        if not ((parts or by) and self._sign is sign):
             self._light(sign, signal)
             self._pins.tone(signal.notes)
-        self._display.show(naming(signal.screen, parts))
+        self._display.show(naming(inviting(signal.screen, by), parts))
         self._check_pins()
 
     def grant(self, decision: Decision, pulse_s: float | None = None) -> None:

@@ -10,17 +10,17 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from mdoc_reader.mdoc import engagement
-from mdoc_reader.mdoc.engagement import DeviceEngagement
-from mdoc_reader.model.decision import Decision
+from mdoc_reader.model.decision import Decision, Outcome
 from mdoc_reader.model.reasons import Malformed, ReasonCode
-from mdoc_reader.model.sign import Sign
+from mdoc_reader.model.sign import By, Sign
 from mdoc_reader.reader import events as ev
-from mdoc_reader.reader.machine import BUSY, Deadlines, Phase, State, step
+from mdoc_reader.reader.engaged import Engaged
+from mdoc_reader.reader.machine import BUSY, Deadlines, Phase, Route, State, invitation, step
 from mdoc_reader.reader.presentation import Equipment, Presentation
 from mdoc_reader.transport.ports import BleRadio
 
@@ -33,8 +33,8 @@ _OFFERED = 16
 class PanelPort(Protocol):
     """What the engine needs of a panel: to say something, and to open on a granted decision."""
 
-    def signal(self, sign: Sign, parts: tuple[str, ...] = ()) -> None:
-        """Say it; a fault names the parts that failed."""
+    def signal(self, sign: Sign, parts: tuple[str, ...] = (), by: tuple[By, ...] = ()) -> None:
+        """Say it; at rest with the parts that failed, and how one can begin."""
 
     def grant(self, decision: Decision) -> None:
         """Open."""
@@ -83,23 +83,30 @@ class Engine:
     """The reader as a whole, once its parts are open."""
 
     def __init__(
-        self, equipment: Equipment, panel: PanelPort, limits: Deadlines, observers: Sequence[Observer] = ()
+        self,
+        equipment: Equipment,
+        panel: PanelPort,
+        limits: Deadlines,
+        observers: Sequence[Observer] = (),
+        routes: tuple[Route, ...] = (),
     ) -> None:
-        """Join the parts; `run` starts it."""
+        """Join the parts; `run` starts it. `routes`: as in the machine's State."""
         self._equipment = equipment
         self._panel = panel
         self._limits = limits
         self._observers = tuple(observers)
         self._events: asyncio.Queue[ev.Event] = asyncio.Queue(_QUEUE)
         self._salt = secrets.token_bytes(16)
-        self._offered: dict[bytes, DeviceEngagement] = {}
+        self._offered: dict[bytes, Engaged] = {}
         self._presentation: Presentation | None = None
         self._releasing: set[asyncio.Task[None]] = set()
         self._phases: list[tuple[str, float]] = []
         self._phase_began = 0.0
         self._stopping = False
         self._faults: dict[str, ReasonCode | None] = {}
-        self.state = State()
+        self._receptive = True
+        self._on_receptive: list[Callable[[bool], None]] = []
+        self.state = State(routes=routes)
         self.counters = Counters()
         self.idle = asyncio.Event()
 
@@ -125,16 +132,40 @@ class Engine:
         except Malformed as problem:
             self.post(ev.EngagementUnreadable(at, key, problem.code))
             return
-        self._remember(key, engaged)
-        self.post(ev.EngagementOffered(at, key))
+        self._offer(key, Engaged.by_code(engaged), at)
 
-    def _remember(self, key: bytes, engaged: DeviceEngagement) -> None:
+    def offer_tap(self, engaged: Engaged, at: float) -> None:
+        """Take a phone that was tapped at `at` (monotonic). Its card is closed, now or when the presentation ends."""
+        self._offer(secrets.token_bytes(16), engaged, at)
+
+    def refuse_tap(self, code: ReasonCode, outcome: Outcome, sign: Sign | None, at: float) -> None:
+        """Take something tapped that cannot be served, and why."""
+        self.post(ev.EngagementUnreadable(at, secrets.token_bytes(16), code, outcome, sign))
+
+    def on_receptive(self, callback: Callable[[bool], None]) -> None:
+        """Have `callback` told on the event loop whenever engagements begin or cease to be accepted."""
+        self._on_receptive.append(callback)
+
+    def _offer(self, key: bytes, engaged: Engaged, at: float) -> None:
         self._offered[key] = engaged
         while len(self._offered) > _OFFERED:
-            self._offered.pop(next(iter(self._offered)))
+            self._turn_away(self._offered.pop(next(iter(self._offered))))
+        self.post(ev.EngagementOffered(at, key))
+
+    def _turn_away(self, engaged: Engaged | None) -> None:
+        if engaged is not None and engaged.card is not None:
+            self._beside(engaged.card.close())
+
+    def _beside(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work, name="release")
+        self._releasing.add(task)
+        task.add_done_callback(self._released)
 
     def availability(self, part: str, *, available: bool, code: ReasonCode | None = None) -> None:
-        """Take the news that a part without which nothing works is gone, and why, or back."""
+        """Take the news that a part is gone, and why, or back. A part that no route takes is nobody's concern."""
+        routes = self.state.routes
+        if routes and not any(part in route.parts for route in routes):
+            return
         at = self._equipment.monotonic()
         self.post(ev.FaultCleared(at, part) if available else ev.FaultRaised(at, part, code))
 
@@ -143,7 +174,8 @@ class Engine:
         while not self._events.empty():  # a part that was never there: nobody is invited first
             self._advance(self._events.get_nowait())
         if self.state.phase is Phase.IDLE:
-            self._panel.signal(Sign.READY)
+            said = invitation(self.state)
+            self._panel.signal(said.sign, said.parts, said.by)
         self._phase_began = self._equipment.monotonic()
         try:
             self._arm()
@@ -173,7 +205,9 @@ class Engine:
     def _advance(self, event: ev.Event) -> None:
         before = self.state
         self.state, actions = step(before, event, self._limits)
-        if before.phase is Phase.IDLE and self.state.phase is not Phase.IDLE:
+        if before.presentation != self.state.presentation or (
+            before.phase is Phase.IDLE and self.state.phase is not Phase.IDLE
+        ):
             self.idle.clear()
             self._phase_began = event.at  # the scan's own time: what the person waited for begins there
             self._phases.clear()
@@ -182,9 +216,13 @@ class Engine:
         for action in actions:
             self._act(action, event.at)
         if isinstance(event, (ev.EngagementOffered, ev.EngagementUnreadable)):
-            self._offered.pop(event.key, None)
+            self._turn_away(self._offered.pop(event.key, None))
         if isinstance(event, (ev.FaultRaised, ev.FaultCleared)):
             self._note_fault(event)
+        if self.state.receptive is not self._receptive:
+            self._receptive = self.state.receptive
+            for callback in self._on_receptive:
+                callback(self._receptive)
 
     def _note_fault(self, event: ev.FaultRaised | ev.FaultCleared) -> None:
         """Tell of a change, once."""
@@ -211,8 +249,8 @@ class Engine:
 
     def _act(self, action: ev.Action, at: float) -> None:
         match action:
-            case ev.Show(sign, parts):
-                self._panel.signal(sign, parts)
+            case ev.Show(sign, parts, by):
+                self._panel.signal(sign, parts, by)
             case ev.Grant(decision):
                 self._panel.grant(decision)
             case ev.Accept(_, key):
@@ -252,9 +290,7 @@ class Engine:
         """Let the presentation go at once; what is left of its link is closed beside the next one's beginning."""
         presentation, self._presentation = self._presentation, None
         if presentation is not None:
-            task = asyncio.create_task(presentation.release(), name="release")
-            self._releasing.add(task)
-            task.add_done_callback(self._released)
+            self._beside(presentation.release())
         self._equipment.keys.refill()
 
     def _released(self, task: asyncio.Task[None]) -> None:

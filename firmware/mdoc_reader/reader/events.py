@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from mdoc_reader.model.decision import Decision, Outcome
 from mdoc_reader.model.reasons import ReasonCode
-from mdoc_reader.model.sign import Sign
+from mdoc_reader.model.sign import By, Sign
 
 
 class ReaderCode(ReasonCode):
@@ -63,11 +63,13 @@ class EngagementOffered:
 
 @dataclass(frozen=True, slots=True)
 class EngagementUnreadable:
-    """Something was shown that is no usable engagement."""
+    """Something was shown or tapped that is no usable engagement. `sign` where there is more to say than that."""
 
     at: float
     key: bytes
     code: ReasonCode
+    outcome: Outcome = Outcome.NOT_AN_MDOC
+    sign: Sign | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,11 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The link is open."""
+    """The link is open. `near`: it lasts only while the phone is held at the reader."""
 
     at: float
     job: int
+    near: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class FaultRaised:
-    """A part without which the reader cannot serve has failed, or fails for another reason now."""
+    """A part that people are served with has failed, or fails for another reason now."""
 
     at: float
     part: str
@@ -209,10 +212,11 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Tell the person; a fault names the parts that failed."""
+    """Tell the person. At rest it names the parts that failed, and how one can begin."""
 
     sign: Sign
     parts: tuple[str, ...] = ()
+    by: tuple[By, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ SHOWING ends when both are done. Rules that hold in every state:
 - each phase of a presentation has a deadline, and so has the presentation as a whole;
 - a job's event counts only if it carries the number of the job now running; all else is stale and ignored;
 - an engagement is accepted once: its key is remembered, so a code left in view starts nothing again;
+- what was only a hint (unlock it, one at a time, tap again) gives way to the next engagement at once;
+- the reader is out of order when no way of serving is left, not when any part has failed;
 - Grant is made in one place, from a decision that grants.
 """
 
@@ -17,10 +19,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mdoc_reader.model.decision import Decision, Outcome
-from mdoc_reader.model.sign import Sign
+from mdoc_reader.model.sign import By, Sign
 from mdoc_reader.policy.profile import PolicyCode
 from mdoc_reader.reader import events as ev
 from mdoc_reader.reader.events import Action, Event, Job, ReaderCode
+from mdoc_reader.transport.ports import LinkCode
 
 
 class Phase(StrEnum):
@@ -38,6 +41,14 @@ class Phase(StrEnum):
     MAINTENANCE = "maintenance"
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way people are served: how they begin, and the parts it takes."""
+
+    by: By
+    parts: frozenset[str]
+
+
 BUSY = frozenset({Phase.ENGAGED, Phase.CONNECTING, Phase.REQUESTING, Phase.CONSENT, Phase.RECEIVING, Phase.VERIFYING})
 _REMEMBERED = 64
 
@@ -53,6 +64,7 @@ class Deadlines:
     receiving: float = 300.0
     verifying: float = 5.0
     showing: float = 3.0
+    tap_again: float = 20.0
     closing: float = 3.0
     total: float = 660.0
     max_rounds: int = 3
@@ -65,8 +77,12 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything the machine knows. Holds no personal data and no key."""
+    """Everything the machine knows. Holds no personal data and no key.
 
+    `routes`: without any, a failed part is a fault whatever it is.
+    """
+
+    routes: tuple[Route, ...] = ()
     phase: Phase = Phase.IDLE
     job: int = 0
     jobs_started: int = 0
@@ -77,10 +93,18 @@ class State:
     closing_job: int = 0
     closing_deadline: float | None = None
     decision: Decision | None = None
+    near: bool = False
+    hint: bool = False
     seen: tuple[bytes, ...] = ()
     ignored: int = 0
     faults: frozenset[str] = frozenset()
     maintenance: bool = False
+
+    @property
+    def receptive(self) -> bool:
+        """Whether an engagement would be accepted now."""
+        hinting = self.phase is Phase.SHOWING and self.hint and not self.closing_job
+        return self.phase is Phase.IDLE or (hinting and _resting(self) is Phase.IDLE)
 
     def next_deadline(self) -> float | None:
         """Return when the machine wants a Tick, or None."""
@@ -133,6 +157,7 @@ TRANSITIONS: dict[Phase, dict[Phase, str]] = {
     Phase.RECEIVING: {Phase.VERIFYING: "answer complete", Phase.SHOWING: "ended"},
     Phase.VERIFYING: {Phase.REQUESTING: "one more request", Phase.SHOWING: "decided"},
     Phase.SHOWING: {
+        Phase.ENGAGED: "engagement during a hint",
         Phase.IDLE: "shown and closed",
         Phase.FAULT: "shown and closed, fault",
         Phase.MAINTENANCE: "shown and closed, maintenance on",
@@ -190,38 +215,60 @@ def _conditions(state: State, event: ev.FaultRaised | ev.FaultCleared | ev.Maint
     if state.phase in BUSY or state.phase is Phase.SHOWING:
         return state, ()  # the presentation ends by its own ways first
     resting = _resting(state)
-    if resting is before.phase and (resting is not Phase.FAULT or state.faults == before.faults):
+    sign = _rest_sign(state, resting)
+    if resting is before.phase and sign == _rest_sign(before, resting):
         return state, ()
-    return replace(state, phase=resting), (_rest_sign(state, resting),)
+    return replace(state, phase=resting), (sign,)
 
 
 _RESTING_SIGNS = {Phase.IDLE: Sign.READY, Phase.FAULT: Sign.FAULT, Phase.MAINTENANCE: Sign.MAINTENANCE}
 
 
 def _rest_sign(state: State, phase: Phase) -> ev.Show:
-    return ev.Show(_RESTING_SIGNS[phase], tuple(sorted(state.faults)) if phase is Phase.FAULT else ())
+    parts = () if phase is Phase.MAINTENANCE else tuple(sorted(state.faults))
+    by = {route.by for route in _open_routes(state)} if phase is Phase.IDLE else ()
+    return ev.Show(_RESTING_SIGNS[phase], parts, tuple(sorted(by)))
+
+
+def _open_routes(state: State) -> list[Route]:
+    return [route for route in state.routes if not route.parts & state.faults]
 
 
 def _resting(state: State) -> Phase:
     if state.maintenance:
         return Phase.MAINTENANCE
-    return Phase.FAULT if state.faults else Phase.IDLE
+    return Phase.FAULT if state.faults and not _open_routes(state) else Phase.IDLE
+
+
+def invitation(state: State) -> ev.Show:
+    """Return what a reader at rest says."""
+    return _rest_sign(state, _resting(state))
 
 
 def _engagement(state: State, event: ev.EngagementOffered | ev.EngagementUnreadable, limits: Deadlines) -> Step:
     if event.key in state.seen:
         return state, ()
-    if state.phase is not Phase.IDLE:
+    if not state.receptive:
         return replace(state, ignored=state.ignored + 1), ()
+    first: tuple[Action, ...] = () if state.phase is Phase.IDLE else (ev.Release(),)
     number = state.presentation + 1
-    state = replace(state, seen=(*state.seen, event.key)[-_REMEMBERED:], presentation=number, rounds=0)
-    accept = ev.Accept(number, event.key)
+    state = replace(
+        state,
+        seen=(*state.seen, event.key)[-_REMEMBERED:],
+        presentation=number,
+        rounds=0,
+        decision=None,
+        near=False,
+        hint=False,
+    )
+    first += (ev.Accept(number, event.key),)
     if isinstance(event, ev.EngagementUnreadable):
-        state, actions = _conclude(state, event.at, Decision(Outcome.NOT_AN_MDOC, (event.code,)), limits, linked=False)
-        return state, (accept, *actions)
+        decision = Decision(event.outcome, (event.code,))
+        state, actions = _conclude(state, event.at, decision, limits, linked=False, hint=event.sign)
+        return state, first + actions
     state = replace(state, total_deadline=event.at + limits.total)
     state, actions = _start(state, event.at, Phase.ENGAGED, Job.PREPARE, limits)
-    return state, (accept, ev.Show(Sign.CONNECTING), *actions)
+    return state, (*first, ev.Show(Sign.CONNECTING), *actions)
 
 
 def _start(state: State, at: float, phase: Phase, job: Job, limits: Deadlines) -> Step:
@@ -240,13 +287,16 @@ def _job(state: State, event: ev.JobEvent, limits: Deadlines) -> Step:
     phase, at = state.phase, event.at
     exchanging = phase in {Phase.REQUESTING, Phase.CONSENT, Phase.RECEIVING}
     if isinstance(event, ev.JobFailed):
-        return _conclude(state, at, Decision(event.outcome, (event.code,)), limits)
+        # A phone that left while its owner was asked comes back with a new engagement: NFC leaves no other way.
+        hint = Sign.TAP_AGAIN if state.near and event.code is LinkCode.LOST else None
+        return _conclude(state, at, Decision(event.outcome, (event.code,)), limits, hint=hint)
     if isinstance(event, ev.Prepared) and phase is Phase.ENGAGED:
         return _start(state, at, Phase.CONNECTING, Job.CONNECT, limits)
     if isinstance(event, ev.Connected) and phase is Phase.CONNECTING:
-        return _start(state, at, Phase.REQUESTING, Job.EXCHANGE, limits)
+        return _start(replace(state, near=event.near), at, Phase.REQUESTING, Job.EXCHANGE, limits)
     if isinstance(event, ev.RequestSent) and phase is Phase.REQUESTING:
-        return _enter(state, at, Phase.CONSENT, limits), (ev.Show(Sign.APPROVE),)
+        asking = Sign.APPROVE_HERE if state.near else Sign.APPROVE
+        return _enter(state, at, Phase.CONSENT, limits), (ev.Show(asking),)
     if isinstance(event, ev.ResponseBegan) and phase in {Phase.REQUESTING, Phase.CONSENT}:
         return _enter(state, at, Phase.RECEIVING, limits), (ev.Show(Sign.HOLD_STILL),)
     if isinstance(event, ev.ResponseArrived) and exchanging:
@@ -267,12 +317,14 @@ def _cancelled(state: State, event: ev.Cancelled, limits: Deadlines) -> Step:
     return _conclude(state, event.at, Decision(Outcome.CANCELLED, (ReaderCode.CANCELLED,)), limits)
 
 
-def _conclude(state: State, at: float, decision: Decision, limits: Deadlines, *, linked: bool = True) -> Step:
-    """Leave the presentation: act, show, and close the link beside it."""
+def _conclude(
+    state: State, at: float, decision: Decision, limits: Deadlines, *, linked: bool = True, hint: Sign | None = None
+) -> Step:
+    """Leave the presentation: act, show, and close the link beside it. `hint`: say this, until the next engagement."""
     actions: list[Action] = []
     if decision.granted:
         actions.append(ev.Grant(decision))
-    actions += [ev.Show(_SIGNS[decision.outcome]), ev.Conclude(state.presentation, decision)]
+    actions += [ev.Show(hint or _SIGNS[decision.outcome]), ev.Conclude(state.presentation, decision)]
     closing = 0
     if linked:
         closing = state.jobs_started + 1
@@ -282,11 +334,12 @@ def _conclude(state: State, at: float, decision: Decision, limits: Deadlines, *,
         phase=Phase.SHOWING,
         job=0,
         jobs_started=max(closing, state.jobs_started),
-        phase_deadline=at + limits.showing,
+        phase_deadline=at + (limits.tap_again if hint is Sign.TAP_AGAIN else limits.showing),
         total_deadline=None,
         closing_job=closing,
         closing_deadline=at + limits.closing if closing else None,
         decision=decision,
+        hint=hint is not None,
     )
     return state, tuple(actions)
 
@@ -302,4 +355,4 @@ def _settle(state: State) -> Step:
     if state.phase is not Phase.SHOWING or state.closing_job or state.phase_deadline is not None:
         return state, ()
     phase = _resting(state)
-    return replace(state, phase=phase, decision=None), (ev.Release(), _rest_sign(state, phase))
+    return replace(state, phase=phase, decision=None, hint=False), (ev.Release(), _rest_sign(state, phase))

@@ -11,9 +11,9 @@ import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from mdoc_reader.mdoc import cbor, request, response, session, transcript
-from mdoc_reader.mdoc.engagement import DeviceEngagement
 from mdoc_reader.mdoc.keys import AgreementPrivateKey, encode_cose_key
 from mdoc_reader.model.connection import BleMethod
 from mdoc_reader.model.decision import Decision, Outcome
@@ -23,9 +23,11 @@ from mdoc_reader.policy.conversation import Ask, proceed
 from mdoc_reader.policy.profile import Profile, Question
 from mdoc_reader.reader import events as ev
 from mdoc_reader.reader.armed import ArmedService
+from mdoc_reader.reader.engaged import Engaged
 from mdoc_reader.reader.events import Job, ReaderCode
 from mdoc_reader.reader.keypool import KeyPool
 from mdoc_reader.transport.ble import BleLimits, CentralServer, connect_to_peripheral, serve_for_central
+from mdoc_reader.transport.nfc_link import open_transfer
 from mdoc_reader.transport.ports import BleRadio, Link, LinkCode, LinkError, RadioTrouble
 from mdoc_reader.verification.certificate import SignerCache
 from mdoc_reader.verification.document import Evidence
@@ -42,7 +44,8 @@ class Equipment:
     """What presentations share: made once, ahead of time.
 
     `prefer_server`: where a phone offers both Bluetooth modes, take mdoc central client mode (we serve), as the
-    standard recommends. `armed` shows a service ahead of a tap, where there are taps.
+    standard recommends. `armed` shows a service ahead of a tap, where there are taps. `nfc_first`: where a tapped phone
+    offers both, transfer over NFC although Bluetooth is there.
     `now` is the wall clock for validity, `monotonic` the machine's.
     """
 
@@ -56,6 +59,7 @@ class Equipment:
     prefer_server: bool = True
     ble_limits: BleLimits = field(default_factory=BleLimits)
     armed: ArmedService | None = None
+    nfc_first: bool = False
 
     @property
     def ages(self) -> tuple[int, ...]:
@@ -76,9 +80,9 @@ class Ended(Exception):  # noqa: N818 -- how a job ended, not a defect
 class Presentation:
     """The jobs of one presentation, and what they hold."""
 
-    def __init__(self, engagement: DeviceEngagement, equipment: Equipment, post: Callable[[ev.JobEvent], None]) -> None:
+    def __init__(self, engaged: Engaged, equipment: Equipment, post: Callable[[ev.JobEvent], None]) -> None:
         """Hold an engagement; nothing happens yet."""
-        self._engagement = engagement
+        self._engaged = engaged
         self._equipment = equipment
         self._post = post
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -94,6 +98,7 @@ class Presentation:
         self._peer_ended = False
         self._last_status: session.Status | None = session.Status.TERMINATION
         self._verdicts: list[ResponseVerdict] = []
+        self._letting_go: asyncio.Task[None] | None = None
         self.transport = ""
 
     def start(self, job: int, kind: Job) -> None:
@@ -138,14 +143,15 @@ class Presentation:
 
     async def _prepare(self, job: int) -> None:
         """Choose the way, take a key of the phone's curve, derive the session, put the first question in place."""
-        gear, engaged = self._equipment, self._engagement
-        if engaged.ble is None:
+        gear, engaged = self._equipment, self._engaged
+        device = engaged.device
+        if engaged.ble is None and engaged.nfc is None:
             raise Ended(Outcome.FAILED, LinkCode.NO_METHOD)
-        self._private = gear.keys.take(engaged.curve)
+        self._private = gear.keys.take(device.curve)
         self._reader_key = encode_cose_key(self._private.public_key())
-        self._transcript = transcript.session_transcript(engaged.raw, self._reader_key)
+        self._transcript = transcript.session_transcript(device.raw, self._reader_key, engaged.handover)
         try:
-            self._cipher = session.SessionCipher(self._private, engaged.e_device_key, self._transcript)
+            self._cipher = session.SessionCipher(self._private, device.e_device_key, self._transcript)
         except Malformed as problem:  # a low-order point, say: no key can be agreed on
             raise Ended(Outcome.FAILED, problem.code) from None
         first = proceed(gear.profile, ())
@@ -155,20 +161,46 @@ class Presentation:
         self._post(ev.Prepared(gear.monotonic(), job))
 
     async def _connect(self, job: int) -> None:
-        gear, ble = self._equipment, self._engagement.ble
-        if ble is None:
+        gear, engaged = self._equipment, self._engaged
+        ble, nfc, card = engaged.ble, engaged.nfc, engaged.card
+        near = nfc is not None and (ble is None or gear.nfc_first or not gear.radio.available)
+        if near and nfc is not None and card is not None:
+            if gear.armed is not None:
+                await gear.armed.disarm()
+            self._link = await open_transfer(card, nfc, cap=gear.ble_limits.message_cap)
+        elif ble is not None:
+            self._link = await self._by_radio(ble)
+        else:
             raise LinkError(LinkCode.NO_METHOD)
+        self.transport = self._link.name
+        self._post(ev.Connected(gear.monotonic(), job, near))
+
+    async def _by_radio(self, ble: BleMethod) -> Link:
+        gear, engaged = self._equipment, self._engaged
+        if engaged.card is not None:
+            self._letting_go = asyncio.create_task(engaged.card.close())  # the phone may be taken away now
         if gear.armed is not None:
+            if engaged.offered is not None and ble.central_client and ble.central_uuid == engaged.offered:
+                return await self._by_armed(gear.armed, engaged.offered)
             await gear.armed.disarm()  # this phone brings its own UUID, and a radio may be good for one use at a time
-        while self._link is None:
+        while True:
             try:
-                self._link = await self._reach(ble)
+                return await self._reach(ble)
             except LinkError as error:
                 # Nothing has started: a radio that is back within moments serves this person yet.
                 if error.code is not LinkCode.RADIO_OFF or not await self._radio_back():
                     raise
-        self.transport = self._link.name
-        self._post(ev.Connected(gear.monotonic(), job))
+
+    async def _by_armed(self, service: ArmedService, offered: UUID) -> Link:
+        """Wait for the phone under the UUID it was promised; no other would be looked for."""
+        armed = await service.take()
+        if armed is None:
+            raise LinkError(LinkCode.RADIO_OFF, "the service shown ahead of the tap is gone")
+        self._server = armed.server
+        if armed.uuid != offered:
+            raise LinkError(LinkCode.RADIO_OFF, "the service shown ahead of the tap was replaced since")
+        armed.server.set_ident(session.ble_ident(self._engaged.device.e_device_key_bytes))
+        return await armed.server.accepted()
 
     async def _reach(self, ble: BleMethod) -> Link:
         gear = self._equipment
@@ -177,7 +209,7 @@ class Presentation:
             self._server = None
         serve = ble.central_client and (gear.prefer_server or not ble.peripheral_server)
         if serve and ble.central_uuid is not None:
-            ident = session.ble_ident(self._engagement.e_device_key_bytes)
+            ident = session.ble_ident(self._engaged.device.e_device_key_bytes)
             self._server = await serve_for_central(gear.radio, ble.central_uuid, ident, limits=gear.ble_limits)
             return await self._server.accepted()
         if ble.peripheral_server and ble.peripheral_uuid is not None:
@@ -209,7 +241,7 @@ class Presentation:
             (question.encoded,),
             self._transcript,
             reader=gear.identity,
-            all_at_once=self._engagement.capabilities.reader_auth_all,
+            all_at_once=self._engaged.device.capabilities.reader_auth_all,
         )
         data = cipher.encrypt(asked)
         message: session.SessionEstablishment | session.SessionData
@@ -286,6 +318,8 @@ class Presentation:
             await link.close()
         if self._server is not None:
             await self._server.close()
+        if self._engaged.card is not None:
+            await self._engaged.card.close()
 
     async def release(self) -> None:
         """Drop everything. Bounded; safe to call at any moment, and more than once."""
@@ -298,6 +332,8 @@ class Presentation:
             await self._link.close()
         if self._server is not None:
             await self._server.close()
+        if self._engaged.card is not None:
+            await self._engaged.card.close()
         self._link = self._server = self._cipher = self._private = None
         self._plaintext = self._question = None
         self._transcript = self._reader_key = b""
