@@ -9,15 +9,24 @@ from hypothesis import strategies as st
 
 from mdoc_reader.model.decision import Decision, Outcome
 from mdoc_reader.model.reasons import MalformedCode
-from mdoc_reader.model.sign import Sign
+from mdoc_reader.model.sign import By, Sign
 from mdoc_reader.policy.profile import PolicyCode
 from mdoc_reader.reader import events as ev
 from mdoc_reader.reader.events import Job, ReaderCode
-from mdoc_reader.reader.machine import BUSY, TRANSITIONS, Deadlines, Phase, State, step
+from mdoc_reader.reader.machine import BUSY, TRANSITIONS, Deadlines, Phase, Route, State, invitation, step
 from mdoc_reader.transport.ports import LinkCode
 
 LIMITS = Deadlines(
-    engaged=1, connecting=2, requesting=2, consent=3, receiving=3, verifying=1, showing=2, closing=1, total=9
+    engaged=1,
+    connecting=2,
+    requesting=2,
+    consent=3,
+    receiving=3,
+    verifying=1,
+    showing=2,
+    tap_again=6,
+    closing=1,
+    total=9,
 )
 YES = Decision(Outcome.GRANTED, (PolicyCode.RULE_MET,))
 NO = Decision(Outcome.REFUSED, (PolicyCode.UNDER_AGE,))
@@ -219,6 +228,82 @@ def test_faults_and_maintenance() -> None:
     assert bench.state.phase is Phase.IDLE
 
 
+def test_out_of_order_only_when_no_route_is_left() -> None:
+    both = (
+        Route(By.CODE, frozenset({"camera", "bluetooth"})),
+        Route(By.TAP, frozenset({"nfc"})),
+    )
+    bench = Bench(State(routes=both))
+    assert invitation(bench.state) == ev.Show(Sign.READY, (), (By.CODE, By.TAP))
+    only_taps = ev.Show(Sign.READY, ("bluetooth",), (By.TAP,))
+    assert bench.send(ev.FaultRaised(0.0, "bluetooth")) == (only_taps,)
+    assert bench.state.phase is Phase.IDLE
+    assert bench.send(ev.FaultRaised(0.0, "bluetooth", LinkCode.RADIO_OFF)) == ()
+    assert bench.send(ev.FaultRaised(0.0, "nfc")) == (ev.Show(Sign.FAULT, ("bluetooth", "nfc")),)
+    bench.send(ev.EngagementOffered(0.0, b"k"))
+    assert bench.state.phase is Phase.FAULT
+    assert bench.send(ev.FaultCleared(0.0, "bluetooth")) == (ev.Show(Sign.READY, ("nfc",), (By.CODE,)),)
+    assert bench.send(ev.FaultCleared(0.0, "nfc")) == (ev.Show(Sign.READY, (), (By.CODE, By.TAP)),)
+    bench.to_verifying()
+    assert bench.send(ev.FaultRaised(0.0, "bluetooth")) == (), "who is being served is served"
+    bench.send(ev.Judged(0.0, bench.started(Job.VERIFY), YES))
+    bench.send(ev.LinkClosed(0.0, bench.started(Job.CLOSE)))
+    assert bench.tick(2.0)[-1] == only_taps
+
+
+def test_a_hint_gives_way_to_the_next_engagement() -> None:
+    bench = Bench()
+    bench.send(ev.EngagementUnreadable(0.0, b"locked", ReaderCode.CANCELLED, Outcome.FAILED, Sign.UNLOCK))
+    assert bench.signs() == [Sign.UNLOCK]
+    assert bench.state.receptive
+    actions = bench.send(ev.EngagementOffered(0.5, b"k"))
+    assert [type(action) for action in actions[:2]] == [ev.Release, ev.Accept]
+    assert bench.state.phase is Phase.ENGAGED
+    assert not bench.state.receptive
+    bench.send(ev.Cancelled(0.6))
+    assert not bench.state.receptive, "no hint: what was decided is shown for its time"
+    assert bench.send(ev.EngagementOffered(0.7, b"other")) == ()
+    assert bench.state.ignored == 1
+
+
+def test_a_hint_does_not_let_anybody_past_a_fault() -> None:
+    bench = Bench()
+    bench.send(ev.EngagementUnreadable(0.0, b"locked", ReaderCode.CANCELLED, Outcome.FAILED, Sign.UNLOCK))
+    bench.send(ev.FaultRaised(0.1, "bluetooth"))
+    assert not bench.state.receptive
+    bench.send(ev.EngagementOffered(0.2, b"k"))
+    assert bench.state.phase is Phase.SHOWING
+    bench.tick(3.0)
+    assert bench.state.phase is Phase.FAULT
+
+
+def test_a_phone_taken_away_while_its_owner_is_asked_is_asked_back() -> None:
+    bench = Bench()
+    bench.send(ev.EngagementOffered(0.0, b"k"))
+    bench.send(ev.Prepared(0.0, bench.started(Job.PREPARE)))
+    bench.send(ev.Connected(0.0, bench.started(Job.CONNECT), near=True))
+    bench.send(ev.RequestSent(0.0, bench.started(Job.EXCHANGE)))
+    assert bench.signs()[-1] is Sign.APPROVE_HERE
+    bench.send(ev.JobFailed(1.0, bench.started(Job.EXCHANGE), Outcome.FAILED, LinkCode.LOST))
+    assert bench.signs()[-1] is Sign.TAP_AGAIN
+    assert bench.state.decision == Decision(Outcome.FAILED, (LinkCode.LOST,))
+    assert not bench.state.receptive, "the link is still being closed"
+    bench.send(ev.LinkClosed(1.1, bench.started(Job.CLOSE)))
+    assert bench.state.receptive
+    bench.send(ev.Tick(1.0 + LIMITS.tap_again - 0.1))
+    assert bench.state.phase is Phase.SHOWING, "the person is given time to approve"
+    bench.send(ev.EngagementOffered(LIMITS.tap_again, b"new"))
+    assert bench.state.phase is Phase.ENGAGED
+    assert not bench.state.near
+
+
+def test_a_phone_lost_over_the_radio_is_not_asked_to_tap() -> None:
+    bench = Bench()
+    bench.to_verifying()
+    bench.send(ev.JobFailed(1.0, bench.started(Job.VERIFY), Outcome.FAILED, LinkCode.LOST))
+    assert bench.signs()[-1] is Sign.TRY_AGAIN
+
+
 def test_short_deadlines_are_named() -> None:
     assert Deadlines().unconforming() == ()
     assert LIMITS.unconforming() == ("connecting", "consent", "receiving", "total")
@@ -249,15 +334,19 @@ def event_of(bench: Bench, happening: tuple[object, ...]) -> ev.Event:
     number = job if isinstance(job, int) else bench.state.job or bench.state.closing_job
     match kind:
         case "job":
-            return JOB_EVENTS[choice](bench.now, number)
+            kind_of = JOB_EVENTS[choice]
+            if kind_of is ev.Connected:
+                return ev.Connected(bench.now, number, near=key < b"@")
+            return kind_of(bench.now, number)
         case "judged":
             return ev.Judged(bench.now, number, decision)
         case "failed":
-            return ev.JobFailed(bench.now, number, Outcome.FAILED, ReaderCode.READER_FAULT)
+            return ev.JobFailed(bench.now, number, Outcome.FAILED, (LinkCode.LOST, ReaderCode.READER_FAULT)[choice % 2])
         case "engaged":
             return ev.EngagementOffered(bench.now, key)
         case "unreadable":
-            return ev.EngagementUnreadable(bench.now, key, MalformedCode.NOT_AN_MDOC)
+            sign = (None, Sign.UNLOCK, Sign.TAP_AGAIN)[choice % 3]
+            return ev.EngagementUnreadable(bench.now, key, MalformedCode.NOT_AN_MDOC, Outcome.FAILED, sign)
         case "other":
             return (
                 ev.Cancelled(bench.now),
