@@ -1,4 +1,4 @@
-"""What lists of trust have in common, whoever publishes them: entries, where they came from, and the order of issues."""
+"""What lists of trust have in common, whoever publishes them: entries, origins, and the order of their issues."""
 
 from __future__ import annotations
 
