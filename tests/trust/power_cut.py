@@ -109,8 +109,11 @@ def main() -> None:
     """Run the function under the disk; exit code 0 when it came to its end."""
     left, mode, module, function, *arguments = sys.argv[1:]
     program = getattr(importlib.import_module(module), function)
-    install(Disk(int(left), power=mode == "power"))
+    disk = Disk(int(left), power=mode == "power")
+    install(disk)
     program(*arguments)
+    if disk.power:
+        disk.lose()  # what the program took for done has to stay, too
 
 
 if __name__ == "__main__":
