@@ -8,7 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from mdoc_reader.engagement.tap import TapCode
 from mdoc_reader.model.reasons import MalformedCode, ReasonCode
+from mdoc_reader.nfc.ports import FieldCode, NfcTrouble
 from mdoc_reader.policy.profile import PolicyCode
 from mdoc_reader.reader.events import ReaderCode
 from mdoc_reader.reader.machine import BUSY, TRANSITIONS, Phase
@@ -20,6 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- state diagram: made by tools/docs.py -->", "<!-- end of state diagram -->"
 CATALOGUE: tuple[tuple[str, type[ReasonCode]], ...] = (
     ("Reading bytes", MalformedCode),
+    ("Taps", TapCode),
+    ("Cards and phones at the NFC reader", FieldCode),
+    ("The NFC reader itself", NfcTrouble),
     ("Links", LinkCode),
     ("Verification", VerificationCode),
     ("Policy", PolicyCode),

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import card_targets
+
 from mdoc_reader.mdoc import cbor, cose, engagement, handover, keys, mso, ndef, request, response, session, transcript
 from mdoc_reader.model.reasons import Malformed
 from mdoc_reader.transport.chunks import Reassembler
@@ -22,7 +24,7 @@ from mdoc_reader.verification.document import Evidence
 from mdoc_reader.verification.verify import verify_response
 
 HERE = Path(__file__).resolve().parent
-ALLOWED = (Malformed, LinkError)
+ALLOWED = (Malformed, LinkError, *card_targets.REFUSALS)
 """Whatever else comes out of a parser is a defect."""
 LONGEST = 8192
 """The longest seed, and the longest input of a coverage-guided run, in bytes."""
@@ -89,6 +91,7 @@ def _made() -> list[bytes]:
         engagement.from_qr(vectors()["qr"].decode()).raw,
         _handover(),
         bytes.fromhex("d1010a55036170706c653a2f2f78"),
+        *card_targets.examples(_handover()),
     ]
 
 
@@ -177,6 +180,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "frames": _frames,
     "anchors": _anchors,
     "verdict": _verdict,
+    **card_targets.PARSERS,
 }
 
 
