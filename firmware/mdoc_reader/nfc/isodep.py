@@ -49,7 +49,7 @@ _DELTA = 49152 / CARRIER_HZ  # what a reader waits beyond the card's time (claus
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What card and reader agreed on: the frames each takes, in bytes with CRC, and the frame waiting time in seconds."""
+    """What was agreed on: the frames each side takes, in bytes with CRC, and the frame waiting time in seconds."""
 
     fsc: int = 32
     fsd: int = 256
@@ -221,6 +221,7 @@ class IsoDep:
         self._granted_s += wait_s
         if self._granted_s > self._limits.wtx_s:
             raise CardError(FieldCode.PROTOCOL, "the card keeps asking for time")
+        self._tries = 0
         # The power level in the two high bits is the card's to tell and not for the reader to repeat.
         return Send(bytes((_WTX, asked & 0x3F)), wait_s + _DELTA)
 

@@ -19,6 +19,7 @@ class NfcTrouble(ReasonCode):
     DISABLED = "nfc_disabled", "NFC is switched off in the configuration."
     NO_DEVICE = "nfc_no_device", "No NFC reader is connected where the configuration says."
     NO_ANSWER = "nfc_no_answer", "The NFC reader does not answer: check its power, wiring and interface switches."
+    BUSY = "nfc_busy", "The NFC reader is in use by another program."
     NO_SERVICE = "nfc_no_service", "The smart card service (pcscd) does not run."
     NOT_ALLOWED = "nfc_not_allowed", "The NFC reader may not be opened by this user."
     LOST = "nfc_device_lost", "The NFC reader was unplugged or stopped answering."
@@ -83,6 +84,9 @@ class Frames(Protocol):
         `timeout_s` is how long the card may take to begin its answer; a chip whose own timer is shorter still waits
         that long. Raises FrameLost, FrameBroken, CardError ABORTED after `abort`, and NfcDeviceError.
         """
+
+    def set_rate(self, kbits: int, /) -> None:
+        """Go on at another bit rate in both directions, in kbit/s. Raises NfcDeviceError."""
 
 
 class Card(Protocol):
