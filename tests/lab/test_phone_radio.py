@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from bumble.att import ATT_Error
+from bumble.att import ATT_CID, ATT_Error
 from bumble.device import Peer
 
 from mdoc_reader.drivers import bumble_radio
@@ -24,6 +24,7 @@ from mdoc_reader.lab.ear import Ear, Kind, att_counts
 from mdoc_reader.lab.phone_app import Mode, meet, offer
 from mdoc_reader.lab.phone_channel import PhoneChannel, PhoneGone, mdoc_uuid
 from mdoc_reader.lab.phone_radio import BYTE_A_SECOND, PhoneRadio, PhoneRadioBehaviour, VanishAt, random_uuid
+from mdoc_reader.lab.phone_several import MULTIPLE_NOTIFICATION, notified
 from mdoc_reader.lab.situations import SITUATIONS
 from mdoc_reader.mdoc.engagement import from_qr
 from mdoc_reader.model.connection import BleMethod
@@ -337,6 +338,42 @@ def test_the_engagement_tells_the_psm_and_the_phone_listens_there() -> None:
         await channel.close()
 
     at_the_bench(play)
+
+
+def test_several_notifications_in_one_packet_are_told_of_and_taken() -> None:
+    async def play(at: Bench) -> None:
+        link, far = await at.start(ROLES[1], PhoneRadioBehaviour(mtu=185, takes_several=True))
+        device = at.radio._device
+        assert device is not None
+        said = device.gatt_service.client_supported_features_characteristic
+        assert said is not None
+        assert said.value == b"\x04"
+        (connection,) = device.connections.values()
+        state, to_phone = (
+            next(each.handle for each in device.gatt_server.attributes if each.type == bumble_uuid(mdoc_uuid(number)))
+            for number in (5, 7)
+        )
+        tuples = ((to_phone, b"\x01hel"), (to_phone, b"\x00lo"), (state, b"\x02"))
+        pdu = bytes((MULTIPLE_NOTIFICATION,)) + b"".join(
+            handle.to_bytes(2, "little") + len(value).to_bytes(2, "little") + value for handle, value in tuples
+        )
+        device.send_l2cap_pdu(connection.handle, ATT_CID, pdu)
+        assert await far.receive() == b"hello"
+        assert far.chunks_received == 2
+        await link.send(b"as ever")  # Bumble has only the ordinary PDU
+        with pytest.raises(PhoneGone, match="ended the session"):
+            await far.receive()
+        await far.drop()
+        await link.close()
+
+    at_the_bench(play)
+
+
+def test_what_ends_too_early_among_several_is_dropped() -> None:
+    whole = bytes.fromhex("0100 0200 aabb 0200 0000 0300 0100 cc")
+    assert list(notified(whole)) == [(1, b"\xaa\xbb"), (2, b""), (3, b"\xcc")]
+    for end, count in ((len(whole) - 1, 2), (12, 2), (10, 2), (7, 1), (6, 1), (1, 0), (0, 0)):
+        assert len(list(notified(whole[:end]))) == count
 
 
 def test_a_stranger_may_look_at_everything_the_phone_serves() -> None:

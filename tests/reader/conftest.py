@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from reader_door import OVER_18, Play, standing
+from reader_door import OVER_18, Nfc, Play, standing
 
 from mdoc_reader.mdoc.request import ReaderIdentity
 from mdoc_reader.policy.profile import Profile
@@ -25,12 +25,13 @@ def at_the_door(tmp_path: Path) -> Callable[..., None]:
         identity: ReaderIdentity | None = None,
         prefer_server: bool = True,
         armed: bool = False,
+        nfc: Nfc | None = None,
     ) -> None:
         complaints: list[str] = []
 
         async def whole() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(str(context)))
-            async with standing(tmp_path, profile, identity, prefer_server=prefer_server, armed=armed) as door:
+            async with standing(tmp_path, profile, identity, prefer_server=prefer_server, armed=armed, nfc=nfc) as door:
                 await play(door)
             await asyncio.sleep(0.05)
             left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

@@ -115,10 +115,13 @@ class Wallet:
     def handle_establishment(
         self, engagement: Engagement, message: bytes, handover: NfcHandover | None = None
     ) -> tuple[WalletSession, DeviceRequest]:
-        """Take the reader's first message. Raises DecryptionFailed or Malformed."""
+        """Take the reader's first message. `handover` replaces the engagement's own.
+
+        Raises DecryptionFailed or Malformed.
+        """
         establishment = session.parse_session_establishment(message)
         _, reader_key = parse_cose_key(cbor.decode(establishment.e_reader_key), "eReaderKey")
-        transcript = session_transcript(engagement.encoded, establishment.e_reader_key, handover)
+        transcript = session_transcript(engagement.encoded, establishment.e_reader_key, handover or engagement.handover)
         begun = WalletSession(engagement, transcript, reader_key)
         return begun, begun.request(establishment.data)
 

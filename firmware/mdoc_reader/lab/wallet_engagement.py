@@ -13,6 +13,7 @@ from mdoc_reader.mdoc import cbor
 from mdoc_reader.mdoc.engagement import CIPHER_SUITE_1, Capabilities, OriginInfo
 from mdoc_reader.mdoc.keys import AgreementPrivateKey, encode_cose_key
 from mdoc_reader.mdoc.session import ble_ident
+from mdoc_reader.mdoc.transcript import NfcHandover
 from mdoc_reader.model.connection import (
     BleMethod,
     ConnectionMethod,
@@ -27,13 +28,15 @@ from mdoc_reader.model.connection import (
 class Engagement:
     """One engagement of the phone.
 
-    `encoded` is DeviceEngagement without tag 24; `e_device_key_bytes` is EDeviceKeyBytes with it.
+    `encoded` is DeviceEngagement without tag 24; `e_device_key_bytes` is EDeviceKeyBytes with it. `ble` is how the
+    phone can be reached over Bluetooth, `handover` what was said over NFC, where it was a tap.
     """
 
     private_key: AgreementPrivateKey = field(repr=False)
     encoded: bytes = field(repr=False)
     e_device_key_bytes: bytes = field(repr=False)
     ble: BleMethod | None = None
+    handover: NfcHandover | None = field(default=None, repr=False)
 
     @property
     def qr_text(self) -> str:
