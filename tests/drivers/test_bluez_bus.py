@@ -322,11 +322,12 @@ def test_what_a_phone_does_to_a_service_comes_in_order_and_from_one_phone(bus_da
                 tree = await far.ask_reader("/", "Nothing", "")
                 assert tree.message_type is MessageType.ERROR
                 root = f"/mdoc_reader/presentation{_last_number(server)}"
+                assert server.notification_room == 18
                 options = {"device": Variant("o", _PHONE), "mtu": Variant("q", 185)}
                 other = {"device": Variant("o", _PHONE[:-1] + "9"), "mtu": Variant("q", 517)}
                 read = await far.ask_reader(f"{root}/service/c0", "ReadValue", "a{sv}", options)
                 assert bytes(read.body[0]) == b"ident"
-                assert server.mtu == 185
+                assert server.notification_room == 180
                 for value in (b"a", b"b", b"c"):
                     await far.ask_reader(f"{root}/service/c1", "WriteValue", "aya{sv}", value, options)
                 stray = await far.ask_reader(f"{root}/service/c1", "WriteValue", "aya{sv}", b"stray", other)
@@ -335,6 +336,7 @@ def test_what_a_phone_does_to_a_service_comes_in_order_and_from_one_phone(bus_da
                 assert denied.message_type is MessageType.ERROR
                 assert events.told == ["connected", b"a", b"b", b"c"]
                 acquired = await far.ask_reader(f"{root}/service/c1", "AcquireNotify", "a{sv}", options)
+                assert acquired.body == [0, 185]
                 end = socket.socket(fileno=acquired.unix_fds[0])
                 end.setblocking(False)
                 await server.notify(UUID(int=2), b"hello")
@@ -345,6 +347,46 @@ def test_what_a_phone_does_to_a_service_comes_in_order_and_from_one_phone(bus_da
                 await server.close()
                 assert "UnregisterApplication" in far.calls
                 assert "UnregisterAdvertisement" in far.calls
+
+    _run(work)
+
+
+def test_notifications_of_two_characteristics_keep_their_order(bus_daemon: BusDaemon) -> None:
+    async def work() -> None:
+        async with _far_daemon() as far:
+            await far.appear()
+            async with _radio() as radio:
+                await _until(lambda: radio.available)
+                first, second = UUID(int=1), UUID(int=2)
+                wanted = (GattCharacteristic(first, notify=True), GattCharacteristic(second, notify=True))
+                server = await radio.serve(_SERVICE, wanted, _Events())
+                options = {"device": Variant("o", _PHONE), "mtu": Variant("q", 185)}
+                ends = []
+                for number in (0, 1):
+                    path = f"/mdoc_reader/presentation{_last_number(server)}/service/c{number}"
+                    acquired = await far.ask_reader(path, "AcquireNotify", "a{sv}", options)
+                    ends.append(socket.socket(fileno=acquired.unix_fds[0]))
+                    ends[-1].setblocking(False)
+                await server.notify(first, b"the last message")
+                await server.notify(first, b"and its end")
+                later = asyncio.ensure_future(server.notify(second, b"goodbye"))
+                await asyncio.sleep(0.1)
+                assert ends[0].recv(100) == b"the last message"
+                await asyncio.sleep(0.1)
+                with pytest.raises(BlockingIOError):
+                    ends[1].recv(100)
+                assert ends[0].recv(100) == b"and its end"
+                await later
+                assert ends[1].recv(100) == b"goodbye"
+                # Who is not heard any more is not waited for.
+                await server.notify(first, b"unread")
+                later = asyncio.ensure_future(server.notify(second, b"never"))
+                await asyncio.sleep(0.1)
+                for end in ends:
+                    end.close()
+                with pytest.raises(LinkError):
+                    await later
+                await server.close()
 
     _run(work)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mdoc_reader.drivers.bluez_examine import found_checks, settings
 from mdoc_reader.drivers.bluez_objects import ADAPTER, ADVERTISING
 from mdoc_reader.model.check import Health
@@ -30,14 +32,25 @@ def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path) -> None:
     conf = tmp_path / "main.conf"
     conf.write_text("[General]\n# as Debian ships it\n[GATT]\n#ExchangeMTU = 517\n")
     checks = settings(conf, room(tmp_path, 212_992))
-    assert [check.health for check in checks] == [Health.WARNING] * 3
+    assert [check.health for check in checks] == [Health.WARNING] * 4
     assert "ExchangeMTU" in checks[0].what
     assert "Cache" in checks[1].what
-    assert "rmem_default" in checks[2].what
+    assert "Channels" in checks[2].what
+    assert "rmem_default" in checks[3].what
     assert all(check.advice for check in checks)
-    conf.write_text("[GATT]\nExchangeMTU = 517\nCache = no\n")
+    conf.write_text("[GATT]\nExchangeMTU = 517\nCache = no\nChannels = 1\n")
     (check,) = settings(conf, room(tmp_path, 4_194_304))
     assert "ExchangeMTU" in check.what
+
+
+@pytest.mark.parametrize("line", ["", "Channels = 3", "Channels =", "Channels = one", "#Channels = 1"])
+def test_more_than_one_bearer_is_a_warning_also_where_nothing_is_said(tmp_path: Path, line: str) -> None:
+    conf = tmp_path / "main.conf"
+    conf.write_text(f"[GATT]\nExchangeMTU = 512\nCache = no\n{line}\n")
+    (check,) = settings(conf, room(tmp_path, 4_194_304))
+    assert check.health is Health.WARNING
+    assert "[GATT] Channels is not 1" in check.what
+    assert "Channels = 1" in check.advice
 
 
 def test_settings_that_cannot_be_read_are_a_warning(tmp_path: Path) -> None:

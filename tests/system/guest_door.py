@@ -7,7 +7,7 @@ import contextlib
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -28,6 +28,41 @@ CONFIG = "/tmp/reader.toml"  # noqa: S108 -- in the guest
 ANCHORS = "/tmp/anchors.pem"  # noqa: S108 -- in the guest
 
 
+ASKED = (
+    "family_name",
+    "given_name",
+    "birth_date",
+    "issue_date",
+    "expiry_date",
+    "issuing_country",
+    "issuing_authority",
+    "document_number",
+    "driving_privileges",
+    "un_distinguishing_sign",
+    "administrative_number",
+    "sex",
+    "height",
+    "weight",
+    "eye_colour",
+    "hair_colour",
+    "birth_place",
+    "resident_address",
+    "portrait_capture_date",
+    "age_in_years",
+    "age_birth_year",
+    "issuing_jurisdiction",
+    "nationality",
+    "resident_city",
+    "resident_state",
+    "resident_postal_code",
+    "resident_country",
+    "family_name_national_character",
+    "given_name_national_character",
+    "signature_usual_mark",
+)
+"""Elements that make a request too long for one chunk of any size."""
+
+
 def configuration(
     *,
     l2cap: bool = True,
@@ -36,8 +71,9 @@ def configuration(
     message_cap: int = 1048576,
     ahead: bool = False,
     total: int = 90,
+    asked: Iterable[str] = (),
 ) -> str:
-    """A product's configuration, with deadlines that suit a test's patience."""
+    """A product's configuration, with deadlines that suit a test's patience; elements to ask for beside its own."""
     return f"""
 [reader]
 trust_anchors = ["{ANCHORS}"]
@@ -70,7 +106,7 @@ doctype = "org.iso.18013.5.1.mDL"
 [profile.request.elements."org.iso.18013.5.1"]
 age_over_18 = false
 portrait = false
-"""
+{"".join(f"{name} = false{chr(10)}" for name in asked)}"""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ def test_doctor_names_the_setting_that_is_missing(machine: Machine) -> None:
         missing = next(row for what, row in told.items() if "ExchangeMTU" in what)
         assert missing["health"] == "warning"
         assert "main.conf" in missing["advice"]
+        bearers = next(row for what, row in told.items() if "Channels" in what)
+        assert bearers["health"] == "warning"
+        assert "Channels = 1" in bearers["advice"]
         assert asked.rc == 1
         await guest.write_file("/etc/bluetooth/main.conf", MAIN_CONF.encode())
         asked = await guest.run(DOCTOR)

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from guest_door import KB, WAYS, GuestDoor, configuration, daemon
+from guest_door import ASKED, KB, WAYS, GuestDoor, configuration, daemon
 from guest_machine import Machine, chosen, record, vm
+
+from mdoc_reader.lab.ear import ATT, Ear
+from mdoc_reader.lab.phone_several import MULTIPLE_NOTIFICATION, notified
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -35,12 +38,15 @@ CHOICE = (
     ("L2CAP, reader is server", 515, 1 * KB),
     ("L2CAP, reader is server", 515, 500 * KB),
 )
+SHIPPED_MTU = 512
+"""The ExchangeMTU of our main.conf: more is not granted."""
 
 
 @pytest.fixture(scope="module")
 def door(machine: Machine) -> Iterator[GuestDoor]:
-    """A daemon that waits for slow phones."""
-    yield from machine.held(daemon(machine.guest, machine.air, configuration(receiving=600, total=700)))
+    """A daemon that waits for slow phones, and whose request takes several chunks at every MTU."""
+    config = configuration(receiving=600, total=700, asked=ASKED)
+    yield from machine.held(daemon(machine.guest, machine.air, config))
 
 
 def is_chosen(case: tuple[str, int, int], dist: str) -> bool:
@@ -64,6 +70,28 @@ def test_every_byte_arrives(machine: Machine, door: GuestDoor, way: str, mtu: in
     assert visit.granted, (visit, door.told())
     assert visit.transport == how.link
     record(vm.DISTS[machine.dist].bluez, f"{way}, MTU {mtu}, {size // KB} KB", visit.seconds, visit.phases)
+
+
+@pytest.mark.parametrize("mtu", [23, 185, 512, 517])
+def test_a_request_arrives_whole_where_several_notifications_may_come_at_once(
+    machine: Machine, door: GuestDoor, mtu: int
+) -> None:
+    # bluetoothd puts even one notification into the longer PDU then, and cuts what does not fit.
+    way = WAYS["reader is server"]
+
+    async def play() -> None:
+        with Ear(machine.air, keep_payload=True) as ear:
+            visit = await door.visit(way, behaviour=replace(way.behaviour, mtu=mtu, takes_several=True))
+        assert visit.granted, (visit, door.told())
+        assert visit.transport == way.link
+        assert not visit.phone
+        sent = [each.payload for each in ear.heard if each.cid == ATT and each.opcode == MULTIPLE_NOTIFICATION]
+        assert max(len(pdu or b"") for pdu in sent) == min(mtu, SHIPPED_MTU), "the room is used"
+        chunks = [value for pdu in sent for _, value in notified((pdu or b"")[1:])]
+        assert len(chunks) > 2, "the request takes several, the end of the session comes last"
+        assert b"\x02" not in chunks[:-1], "nothing comes after State=02"
+
+    machine.loop.run(play())
 
 
 def test_many_in_a_row_leave_nothing_behind(machine: Machine, door: GuestDoor, in_a_row: int) -> None:

@@ -132,10 +132,12 @@ def test_messages_arrive_byte_for_byte_both_ways(run: Runner, role: str, mtu: in
             link, channel = await at.start(role, PhoneRadioBehaviour(mtu=mtu))
             sizes = [1, 19, 20, mtu - 4, mtu - 3, 511, 512, 513, 5000, *([60_000] if mtu > 23 else [])]
             for seed, size in enumerate(sizes):
-                message = pattern(size, seed)
+                message, chunks = pattern(size, seed), -(-size // (min(mtu - 3, 512) - 1))
+                before = channel.chunks_received
                 async with asyncio.timeout(20), asyncio.TaskGroup() as group:
                     group.create_task(link.send(message))
                     assert await channel.receive() == message
+                assert channel.chunks_received == before + chunks
                 progress: list[int] = []
                 link.on_progress = progress.append
                 async with asyncio.timeout(20), asyncio.TaskGroup() as group:
@@ -143,7 +145,7 @@ def test_messages_arrive_byte_for_byte_both_ways(run: Runner, role: str, mtu: in
                     assert await link.receive() == message
                 assert progress == sorted(progress)
                 assert progress[-1] == size
-                assert len(progress) == -(-size // (min(mtu - 3, 512) - 1))
+                assert len(progress) == chunks
             await at.finish(link, channel)
 
     run(main())

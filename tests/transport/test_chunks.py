@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdoc_reader.transport.chunks import LONGEST_ATTRIBUTE, Reassembler, chunk_size, split
+from mdoc_reader.transport.chunks import LONGEST_ATTRIBUTE, Reassembler, chunk_size, chunk_within, split
 from mdoc_reader.transport.ports import LinkCode, LinkError
 
 CAP = 5000
@@ -18,6 +18,11 @@ CAP = 5000
 )
 def test_chunk_size_follows_the_mtu_up_to_the_longest_attribute(mtu: int | None, size: int) -> None:
     assert chunk_size(mtu) == size
+
+
+@pytest.mark.parametrize(("room", "size"), [(18, 18), (20, 20), (507, 507), (512, 512), (514, 512)])
+def test_a_chunk_fills_the_room_up_to_the_longest_attribute(room: int, size: int) -> None:
+    assert chunk_within(room) == size
 
 
 @given(st.binary(min_size=1, max_size=3000), st.integers(2, LONGEST_ATTRIBUTE))

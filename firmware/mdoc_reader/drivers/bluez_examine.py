@@ -113,6 +113,12 @@ def settings(main_conf: Path = MAIN_CONF, receive_buffer: Path = RECEIVE_BUFFER)
     if parser.get("GATT", "Cache", fallback="always").lower() not in {"no", "yes"}:
         what = f"{main_conf}: [GATT] Cache is not `no`: what is remembered of one phone may mislead about the next"
         checks.append(Check(_PART, Health.WARNING, what, _SHIPPED))
+    if parser.get("GATT", "Channels", fallback="") != "1":
+        what = (
+            f"{main_conf}: [GATT] Channels is not 1: bluetoothd may use several bearers with a phone that knows them,"
+            " which this reader was not tried with; 5.66 takes 3 where nothing is said"
+        )
+        checks.append(Check(_PART, Health.WARNING, what, f"set `Channels = 1` under [GATT] there, or {_SHIPPED}"))
     try:
         room = int(receive_buffer.read_text())
     except (OSError, ValueError):

@@ -37,6 +37,12 @@ log = logging.getLogger(__name__)
 GATT_MANAGER = "org.bluez.GattManager1"
 
 _DEFAULT_MTU = 23
+# To a phone that wrote bit 0x04 of Client Supported Features (2B29), as bluetoothd does where it is client, bluetoothd
+# 5.66 and 5.82 send every notification as a Multiple Handle Value Notification (Core specification, Vol 3 Part F
+# 3.4.7.4), one that is alone too. Opcode, handle and a length come before the value there; the ordinary PDU has no
+# length. What does not fit any more is cut off without a word: at an MTU of 512 a value of 509 octets arrived with 507.
+# Nothing that bluetoothd tells us says which PDU it will choose, so the room for the length is left for every phone.
+_NOTIFICATION_HEADER = 5
 _LARGEST_VALUE = 512
 _MOST_IDLE = 3
 _REGISTER_S = 8.0
@@ -75,12 +81,13 @@ class BluezGattServer:
         """Prepare the objects; `start` shows them."""
         self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once nothing of the service is left."""
-        self.mtu = _DEFAULT_MTU
+        self._mtu = _DEFAULT_MTU
         self._adapter = adapter
         self._events = events
         self._tree = ServiceObjects(service, characteristics)
         self._root, self._advertisement = self._tree.root, self._tree.advertisement
         self._served = self._tree.served
+        self._last_notified: Served | None = None
         self._phone: str | None = None
         self._acted = False
         """Whether the phone has done more than connect."""
@@ -94,6 +101,11 @@ class BluezGattServer:
         self._leaving: set[asyncio.Task[None]] = set()
         self._stop_listening = adapter.objects.listen(self._on_change)
         adapter.gone.add_done_callback(self._on_adapter_gone)
+
+    @property
+    def notification_room(self) -> int:
+        """How many octets a notified value may have and still arrive whole, whichever PDU bluetoothd chooses."""
+        return self._mtu - _NOTIFICATION_HEADER
 
     @property
     def psm(self) -> int | None:
@@ -141,6 +153,14 @@ class BluezGattServer:
         served = next((each for each in self._served.values() if each.wanted.uuid == characteristic), None)
         if served is None or served.socket is None:
             raise LinkError(LinkCode.PROTOCOL, "the phone is not subscribed")
+        last = self._last_notified
+        if last is not None and last is not served and last.socket is not None:
+            # Two sockets have no order between them: bluetoothd 5.82 sent State=02 before the last message in 3 of 20
+            # presentations.
+            await bluez_sockets.drained(last.socket, self._gone)
+        self._last_notified = served
+        if served.socket is None:
+            raise LinkError(LinkCode.PROTOCOL, "the phone is not subscribed any more")
         await bluez_sockets.send(served.socket, value, self._gone)
 
     async def drain(self) -> None:
@@ -252,7 +272,7 @@ class BluezGattServer:
         ours, theirs = bluez_sockets.pair()
         served.socket = ours
         asyncio.get_running_loop().add_reader(ours.fileno(), self._on_unsubscribed, served)
-        self._adapter.bus.reply_with_descriptor(call, "hq", [0, self.mtu], theirs)
+        self._adapter.bus.reply_with_descriptor(call, "hq", [0, self._mtu], theirs)
         self._events.on_subscribed(served.wanted.uuid, True)
         return None
 
@@ -277,8 +297,8 @@ class BluezGattServer:
         if not self._take(device):
             return False
         mtu = options.get("mtu")
-        if isinstance(mtu, int) and _DEFAULT_MTU <= mtu != self.mtu:
-            self.mtu = mtu
+        if isinstance(mtu, int) and _DEFAULT_MTU <= mtu != self._mtu:
+            self._mtu = mtu
             warn_of_long_writes(self._adapter, mtu)
         return True
 
@@ -334,7 +354,7 @@ class BluezGattServer:
 
     def _on_gone(self, detail: str) -> None:
         self._phone = None
-        self.mtu = _DEFAULT_MTU
+        self._mtu = _DEFAULT_MTU
         for served in self._served.values():
             self._close_socket(served)
         if not self._gone.done():

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 # The fast advertising interval of Vol 3 Part C appendix A, in milliseconds: a person is waiting.
 _INTERVAL_MS = (30.0, 60.0)
 _ADVERTISE_AGAIN_S = 0.5
+# Before the value of a Handle Value Notification: opcode and handle (Vol 3 Part F 3.4.7.1).
+_NOTIFICATION_HEADER = 3
 _FLAGS = bytes((2, 0x01, 0x06))  # general discoverable, no BR/EDR
 
 
@@ -103,9 +105,10 @@ class BumbleGattServer:
         self._keeper = asyncio.ensure_future(self._keep_advertising())
 
     @property
-    def mtu(self) -> int:
-        """The ATT MTU of the connected phone; 23 until it is known."""
-        return self._wire.mtu if self._wire is not None else att.ATT_DEFAULT_MTU
+    def notification_room(self) -> int:
+        """How many octets a notified value may have: Bumble sends each in a PDU of its own."""
+        mtu = self._wire.mtu if self._wire is not None else att.ATT_DEFAULT_MTU
+        return mtu - _NOTIFICATION_HEADER
 
     @property
     def psm(self) -> int | None:

@@ -47,6 +47,8 @@ class PhoneRadioBehaviour:
     """As client: it connects and does nothing more."""
     start_first: bool = False
     """As client: it writes State=01 before it enables notifications."""
+    takes_several: bool = False
+    """As client: it tells the reader, where that can be told, that it takes several notifications in one PDU."""
     early_data: bytes | None = None
     """A chunk to be ignored: as client written before State=01; as server notified before the reader subscribed, once
     when it connected and once between its two subscriptions."""

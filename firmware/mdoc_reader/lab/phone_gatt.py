@@ -19,6 +19,7 @@ from mdoc_reader.lab import phone_l2cap
 from mdoc_reader.lab.phone_behaviour import PhoneRadioBehaviour, VanishAt
 from mdoc_reader.lab.phone_channel import Chunks, PhoneChannel, PhoneGone, WrongIdent, mdoc_uuid
 from mdoc_reader.lab.phone_l2cap import Pipe, drained
+from mdoc_reader.lab.phone_several import SeveralClient, ask_for_several
 
 _START = b"\x01"
 _USER_LEFT = int(hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR)
@@ -233,10 +234,14 @@ class JoinedSession:
         self._vanish(VanishAt.CONNECTED)
         if behaviour.idle:
             await self._sent_away()
+        if behaviour.takes_several:
+            self._connection.gatt_client = SeveralClient(self._connection)
         peer = Peer(self._connection)
         if behaviour.mtu > att.ATT_DEFAULT_MTU:
             await peer.request_mtu(behaviour.mtu)
         self._vanish(VanishAt.MTU_EXCHANGED)
+        if behaviour.takes_several:
+            await ask_for_several(peer)
         wanted = random_uuid() if behaviour.wrong_service else service_uuid
         services = await peer.discover_service(bumble_uuid(wanted))
         if not services:

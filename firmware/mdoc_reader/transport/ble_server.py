@@ -13,7 +13,7 @@ from uuid import UUID
 from mdoc_reader.transport import ble_link
 from mdoc_reader.transport.ble_channel import ChannelCarrier, ChannelLink, psm_value
 from mdoc_reader.transport.ble_link import STATE_END, STATE_START, BleLimits, BleLink, Inbox
-from mdoc_reader.transport.chunks import DEFAULT_ATT_MTU, chunk_size, split
+from mdoc_reader.transport.chunks import chunk_within, split
 from mdoc_reader.transport.ports import BleRadio, Channel, GattCharacteristic, GattServer, Link, LinkCode, LinkError
 from mdoc_reader.transport.tasks import to_its_end
 
@@ -249,7 +249,7 @@ class _ServerCarrier:
         self._limits = limits
 
     def cut(self, message: bytes) -> Iterator[bytes]:
-        return split(message, chunk_size(max(self._gatt.mtu, DEFAULT_ATT_MTU)))
+        return split(message, chunk_within(self._gatt.notification_room))
 
     async def ready(self) -> None:
         # The start may come before the phone has enabled notifications: hold ours until it has.

@@ -1,8 +1,9 @@
 """Session messages in GATT-sized pieces, and back (ISO 18013-5 11.1.3, BLE data retrieval). Sans-I/O.
 
 Each write or notification is one flag byte and a part of the message: 01 when more follows, 00 for the last part. A
-chunk is at most the ATT MTU less 3 bytes of ATT header, and never above 512 bytes, the longest attribute value GATT
-knows. Peers that send chunks shorter than they could are accepted.
+chunk is at most the ATT MTU less 3 bytes of ATT header, or as long as the driver says that a notification may be, and
+never above 512 bytes, the longest attribute value GATT knows. Peers that send chunks shorter than they could are
+accepted.
 """
 
 from __future__ import annotations
@@ -27,8 +28,16 @@ _CHUNK_ALLOWANCE = 64
 
 
 def chunk_size(mtu: int | None) -> int:
-    """Return the largest chunk, flag byte included, for an ATT MTU; None or a value below the minimum counts as 23."""
-    return min(max(mtu or DEFAULT_ATT_MTU, DEFAULT_ATT_MTU) - _ATT_HEADER, LONGEST_ATTRIBUTE)
+    """Return the largest chunk to write, flag byte included, for an ATT MTU.
+
+    None or a value below the minimum counts as 23.
+    """
+    return chunk_within(max(mtu or DEFAULT_ATT_MTU, DEFAULT_ATT_MTU) - _ATT_HEADER)
+
+
+def chunk_within(room: int) -> int:
+    """Return the largest chunk, flag byte included, where a value may have `room` bytes."""
+    return min(room, LONGEST_ATTRIBUTE)
 
 
 def split(message: bytes, size: int) -> Iterator[bytes]:

@@ -175,8 +175,12 @@ class GattServer(Protocol):
     """A service we serve and advertise, for at most one phone."""
 
     @property
-    def mtu(self) -> int:
-        """The ATT MTU of the connected phone; 23 until it is known."""
+    def notification_room(self) -> int:
+        """How many octets a notified value may have and still arrive whole; at least 18.
+
+        The ATT MTU less 3 at most (Core specification, Vol 3 Part F 3.4.7.1), less where the driver's stack needs more
+        of it. As for an MTU of 23 until that of the connected phone is known.
+        """
 
     @property
     def psm(self) -> int | None:
@@ -186,7 +190,10 @@ class GattServer(Protocol):
         """Stop being visible; the connection stays. Never raises."""
 
     async def notify(self, characteristic: UUID, value: bytes) -> None:
-        """Notify the phone; returns when the driver can take the next one. Raises LinkError."""
+        """Notify the phone; returns when the driver can take the next one. Raises LinkError.
+
+        Values leave in the order of the calls, those of several characteristics too.
+        """
 
     async def drain(self) -> None:
         """Wait until everything notified has left for the phone. Raises LinkError."""
