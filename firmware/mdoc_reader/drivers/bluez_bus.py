@@ -156,6 +156,11 @@ class Bus:
         """Take the objects away."""
         self._objects.pop(root, None)
 
+    def reply(self, reply: Message) -> None:
+        """Answer a call whose answer took a while."""
+        if not self.gone.done():
+            self._send(reply)
+
     def reply_with_descriptor(self, call: Message, signature: str, body: list[Any], descriptor: int) -> None:
         """Answer a call with a file descriptor (index 0), and close ours once the answer is out."""
         reply = Message.new_method_return(call, signature, body, [descriptor])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from uuid import UUID
 
 from dbus_fast import Message
@@ -253,17 +253,21 @@ class BluezGattServer:
             self._events.on_write(served.wanted.uuid, value)
         return Message.new_method_return(call)
 
-    def _on_read(self, call: Message, served: Served, options: Mapping[str, object]) -> Message:
+    def _on_read(self, call: Message, served: Served, options: Mapping[str, object]) -> Message | None:
         if not served.wanted.read:
             return refusal(call, "NotPermitted")
         value = self._events.on_read(served.wanted.uuid) if self._is_ours(options) else None
-        if value is None:
-            return refusal(call, "Failed")
         offset = options.get("offset")
         start = offset if isinstance(offset, int) else 0
-        if start > len(value):
-            return refusal(call, "InvalidOffset")
-        return Message.new_method_return(call, "ay", [value[start:]])
+        if value is None or isinstance(value, bytes):
+            return _read(call, value, start)
+        answering = asyncio.ensure_future(self._read_later(call, value, start))
+        self._leaving.add(answering)
+        answering.add_done_callback(self._leaving.discard)
+        return None
+
+    async def _read_later(self, call: Message, value: Awaitable[bytes | None], start: int) -> None:
+        self._adapter.bus.reply(_read(call, await value, start))
 
     def _on_acquire(self, call: Message, served: Served, options: Mapping[str, object]) -> Message | None:
         if not served.wanted.notify or not self._is_ours(options):
@@ -385,3 +389,11 @@ class BluezGattServer:
 
 async def _ended(tasks: set[asyncio.Task[None]]) -> None:
     await asyncio.wait(set(tasks))
+
+
+def _read(call: Message, value: bytes | None, start: int) -> Message:
+    if value is None:
+        return refusal(call, "Failed")
+    if start > len(value):
+        return refusal(call, "InvalidOffset")
+    return Message.new_method_return(call, "ay", [value[start:]])

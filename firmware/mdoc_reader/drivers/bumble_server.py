@@ -221,11 +221,13 @@ class BumbleGattServer:
     def _is_ours(self, connection: Connection) -> bool:
         return self._wire is not None and self._wire.connection is connection
 
-    def _on_read(self, wanted: GattCharacteristic, connection: Connection) -> bytes:
+    async def _on_read(self, wanted: GattCharacteristic, connection: Connection) -> bytes:
         # Bumble does not check the permissions of an attribute itself.
         if not wanted.read:
             raise att.ATT_Error(att.ErrorCode.READ_NOT_PERMITTED)
         value = self._events.on_read(wanted.uuid) if self._is_ours(connection) else None
+        if value is not None and not isinstance(value, bytes):
+            value = await value
         if value is None:
             raise att.ATT_Error(att.ErrorCode.UNLIKELY_ERROR)
         return value

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from mdoc_reader.lab.nfc_behaviour import NEGOTIATED, NEGOTIATED_NFC, STATIC, STATIC_BOTH, STATIC_NFC, TapBehaviour
+from mdoc_reader.lab.nfc_card import Picc
+from mdoc_reader.lab.nfc_field import FieldCard
+from mdoc_reader.lab.nfc_others import BankCard, fixed_uid
 from mdoc_reader.lab.phone_app import Manner, Mode
 from mdoc_reader.model.decision import Outcome
 
@@ -24,6 +29,8 @@ class Act:
         reason: the reason that must be among those given.
         opens: whether the relay must have been energised.
         qr_text: shown instead of an engagement.
+        tap: how the phone behaves that is tapped instead.
+        thing: what is held to the reader in place of a phone.
     """
 
     name: str
@@ -36,6 +43,18 @@ class Act:
     opens: bool = False
     manner: Manner = HONEST
     qr_text: str | None = None
+    tap: TapBehaviour | None = None
+    thing: Callable[[], FieldCard] | None = None
+
+    @property
+    def taps(self) -> bool:
+        """Whether somebody holds something to the reader, rather than show a code."""
+        return self.tap is not None or self.thing is not None
+
+
+def _tap(name: str, title: str, tap: TapBehaviour, situation: str, *, outcome: Outcome, reason: str) -> Act:
+    opens = outcome is Outcome.GRANTED
+    return Act(name, title, situation, Mode.BOTH, "clean", outcome, reason, opens, tap=tap)
 
 
 CAST = (
@@ -100,5 +119,34 @@ CAST = (
         Outcome.NOT_AN_MDOC,
         "not_an_mdoc",
         qr_text="M1MUSTER/ERIKA        EABC123 FRAJFKXX 0400 123Y012A0001 100",
+    ),
+    _tap("tap", "taps, static handover", STATIC_BOTH, "adult", outcome=Outcome.GRANTED, reason="rule_met"),
+    _tap(
+        "tap_negotiated",
+        "taps, negotiated handover",
+        NEGOTIATED,
+        "adult_mac",
+        outcome=Outcome.GRANTED,
+        reason="rule_met",
+    ),
+    _tap("tap_nfc", "holds it there, NFC alone", STATIC_NFC, "adult", outcome=Outcome.GRANTED, reason="rule_met"),
+    _tap("tap_minor", "sixteen, NFC alone", NEGOTIATED_NFC, "minor", outcome=Outcome.REFUSED, reason="under_age"),
+    _tap(
+        "tap_locked",
+        "taps a locked phone",
+        replace(STATIC, locked=True),
+        "adult",
+        outcome=Outcome.FAILED,
+        reason="tap_locked",
+    ),
+    Act(
+        "bank_card",
+        "taps a payment card",
+        None,
+        Mode.CENTRAL,
+        "clean",
+        Outcome.NOT_AN_MDOC,
+        "tap_bank_card",
+        thing=lambda: Picc(BankCard(), uid=fixed_uid()),
     ),
 )

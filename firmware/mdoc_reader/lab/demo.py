@@ -1,7 +1,8 @@
 """`mdoc-lab demo`: the reader as a process of its own, and the lab at the far end of every wire it has.
 
 Starts the daemon on the demo's configuration, then plays the cast in front of it: each phone shows its code to the
-simulated camera and talks over the simulated air. What came out is compared with what should have.
+simulated camera, or is held to the emulated NFC chip, and talks over the simulated air. What came out is compared with
+what should have.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mdoc_reader.lab import certificates, pictures
 from mdoc_reader.lab.air import Air
@@ -26,18 +28,25 @@ from mdoc_reader.lab.bench_panel import Bench
 from mdoc_reader.lab.camera import CameraScene
 from mdoc_reader.lab.cast import CAST, Act
 from mdoc_reader.lab.demo_view import DemoView, print_table
+from mdoc_reader.lab.nfc_behaviour import STATIC
+from mdoc_reader.lab.nfc_card import Picc
+from mdoc_reader.lab.nfc_chip import Pn532Chip
+from mdoc_reader.lab.nfc_field import RfField
 from mdoc_reader.lab.phone_app import offer, present
+from mdoc_reader.lab.phone_nfc import TapPhone
+from mdoc_reader.lab.phone_nfc_app import tap_and_present
 from mdoc_reader.lab.phone_radio import PhoneRadio
 from mdoc_reader.lab.situations import SITUATIONS
 
 CONFIG = Path(__file__).resolve().parents[3] / "config" / "demo.toml"
 _ACT_S = 40.0
 _START_S = 30.0
+_FASTER = 0x33  # 212 and 424 kbit/s both ways
 
 
 @dataclass(slots=True)
 class Result:
-    """What came out of an act. `phases` are (name, start, end) in milliseconds from the moment the code was shown."""
+    """What came out of an act. `phases` are (name, start, end) in milliseconds from the moment it began."""
 
     name: str
     title: str
@@ -57,7 +66,7 @@ class Result:
 
     @property
     def total_ms(self) -> float:
-        """From the code being shown to the decision."""
+        """From the code being shown, or the phone being held there, to the decision."""
         return self.phases[-1][2] if self.phases else 0.0
 
 
@@ -70,7 +79,7 @@ class Daemon:
         self.phase = ""
         self.phase_at = 0.0
         self.concluded: asyncio.Queue[dict[str, object]] = asyncio.Queue()
-        self.rested_at = 0.0
+        self.faults: set[str] = set()
         self._changed = asyncio.Condition()
 
     @classmethod
@@ -115,6 +124,8 @@ class Daemon:
             async with self._changed:
                 if event["event"] == "phase":
                     self.phase, self.phase_at = event["phase"], event["at"]
+                elif event["event"] == "fault":
+                    (self.faults.add if event["raised"] else self.faults.discard)(event["part"])
                 elif event["event"] == "concluded":
                     self.concluded.put_nowait(event)
                 self._changed.notify_all()
@@ -123,9 +134,9 @@ class Daemon:
             self._changed.notify_all()
 
     async def idle(self) -> None:
-        """Wait until the reader waits for the next person. Raises ChildProcessError when it is gone."""
+        """Wait until the reader waits for the next person, whole. Raises ChildProcessError when it is gone."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self.phase in {"idle", "gone"})
+            await self._changed.wait_for(lambda: self.phase == "gone" or (self.phase == "idle" and not self.faults))
         if self.phase == "gone":
             raise ChildProcessError(f"the reader ended with exit code {await self.process.wait()}")
 
@@ -137,6 +148,7 @@ class Stage:
     daemon: Daemon
     air: Air
     scene: CameraScene
+    field: RfField
     bench: Bench
     iaca: certificates.Credential
     signer: certificates.Credential
@@ -147,36 +159,72 @@ async def play(act: Act, stage: Stage) -> Result:
     """Play one act and compare."""
     result = Result(act.name, act.title, act.outcome.value)
     await stage.daemon.idle()
-    phone: asyncio.Task[int] | None = None
     async with contextlib.AsyncExitStack() as stack:
-        if act.situation is not None:
-            wallet = SITUATIONS[act.situation].wallet(stage.iaca, stage.signer)
-            engagement = offer(wallet, act.mode)
-            radio = await stack.enter_async_context(PhoneRadio(stage.air, act.name))
-            text = engagement.qr_text
-            phone = asyncio.create_task(present(radio, wallet, engagement, act.manner))
-        else:
-            text = act.qr_text or ""
-        shown = time.monotonic()
-        showing = asyncio.create_task(stage.scene.show(text, act.condition))
+        beginning = _tapped(act, stage) if act.taps else _shown(act, stage)
+        shown = await stack.enter_async_context(beginning)
         try:
             async with asyncio.timeout(_ACT_S):
                 event = await stage.daemon.concluded.get()
         except TimeoutError:
             result.complaints.append("the reader never came to a decision")
             event = None
-        stage.scene.show_nothing()
-        await showing
         if event is not None:
             _fill(result, event, shown)
         await asyncio.sleep(0.3)
         result.opened = bool(stage.bench.state.events("relay", shown) and _energised(stage.bench, shown))
-        if phone is not None:
-            phone.cancel()
-            await asyncio.wait({phone}, timeout=5)
-        await stage.daemon.idle()
+    await stage.daemon.idle()
     _compare(act, result)
     return result
+
+
+@contextlib.asynccontextmanager
+async def _shown(act: Act, stage: Stage) -> AsyncIterator[float]:
+    """Show a code until the act is over; gives the moment it began."""
+    async with contextlib.AsyncExitStack() as stack:
+        text = act.qr_text or ""
+        if act.situation is not None:
+            wallet = SITUATIONS[act.situation].wallet(stage.iaca, stage.signer)
+            engagement = offer(wallet, act.mode)
+            radio = await stack.enter_async_context(PhoneRadio(stage.air, act.name))
+            text = engagement.qr_text
+            await stack.enter_async_context(_played(present(radio, wallet, engagement, act.manner)))
+        began = time.monotonic()
+        showing = asyncio.create_task(stage.scene.show(text, act.condition))
+        try:
+            yield began
+        finally:
+            stage.scene.show_nothing()
+            await showing
+
+
+@contextlib.asynccontextmanager
+async def _tapped(act: Act, stage: Stage) -> AsyncIterator[float]:
+    """Hold a phone, or something else, to the reader until the act is over; gives the moment it began."""
+    async with contextlib.AsyncExitStack() as stack:
+        if act.thing is not None:
+            thing = act.thing()
+        else:
+            wallet = SITUATIONS[act.situation or "adult"].wallet(stage.iaca, stage.signer)
+            phone = TapPhone(wallet, act.tap or STATIC)
+            thing = Picc(phone, ta=_FASTER)
+            radio = await stack.enter_async_context(PhoneRadio(stage.air, act.name))
+            await stack.enter_async_context(_played(tap_and_present(radio, phone, act.manner)))
+        began = time.monotonic()
+        stage.field.put(thing)
+        try:
+            yield began
+        finally:
+            stage.field.take(thing)
+
+
+@contextlib.asynccontextmanager
+async def _played(play: Coroutine[Any, Any, int]) -> AsyncIterator[None]:
+    phone = asyncio.create_task(play)
+    try:
+        yield
+    finally:
+        phone.cancel()
+        await asyncio.wait({phone}, timeout=5)
 
 
 def _energised(bench: Bench, since: float) -> bool:
@@ -227,12 +275,14 @@ async def perform(acts: Sequence[Act], config: Path, runtime: Path, output: Path
         scene = CameraScene(runtime / "camera.sock")
         stack.push_async_callback(scene.close)
         await scene.start()
+        field = RfField()
+        stack.enter_context(Pn532Chip(field, path=runtime / "nfc"))
         bench = await stack.enter_async_context(Bench(runtime / "pins.sock"))
         view.attach(bench.state, runtime / "display" / "latest.png")
         daemon = await stack.enter_async_context(Daemon.started(config, runtime, output / "reader.log"))
         async with asyncio.timeout(_START_S):
             await daemon.idle()
-        stage = Stage(daemon, air, scene, bench, iaca, signer, view)
+        stage = Stage(daemon, air, scene, field, bench, iaca, signer, view)
         drawing = asyncio.create_task(view.draw(daemon))
         try:
             for act in acts:
@@ -263,12 +313,14 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="mdoc-lab demo", description="The reader and the lab's cast, live.")
     names = [act.name for act in CAST]
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help=f"one of {', '.join(names)}")
+    parser.add_argument("--tap", action="store_true", help="only those who tap")
     parser.add_argument("--loop", type=int, default=1, metavar="N", help="play everything N times; default: 1")
     parser.add_argument("--json", action="store_true", help="print the results as JSON and nothing else")
     parser.add_argument("--config", type=Path, default=CONFIG, metavar="FILE", help="default: config/demo.toml")
     parser.add_argument("--output", type=Path, default=Path("demo-output"), metavar="DIR", help="where pictures go")
     chosen = parser.parse_args(arguments)
-    acts = [act for _ in range(chosen.loop) for act in CAST if not chosen.only or act.name in chosen.only]
+    cast = [act for act in CAST if act.taps or not chosen.tap]
+    acts = [act for _ in range(chosen.loop) for act in cast if not chosen.only or act.name in chosen.only]
     chosen.output.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.ERROR)  # the far ends' chatter; the reader's own log goes to reader.log
     view = DemoView([act.title for act in acts], silent=chosen.json)

@@ -177,6 +177,8 @@ class Engine:
             said = invitation(self.state)
             self._panel.signal(said.sign, said.parts, said.by)
         self._phase_began = self._equipment.monotonic()
+        for observer in self._observers:
+            observer.on_phase(self._phase_began, self.state.presentation, self.state.phase)
         try:
             self._arm()
             while True:

@@ -54,6 +54,8 @@ class BleLimits:
     """How long closing waits for the last bytes to leave."""
     close_grace_s: float = 1.0
     """How long closing waits for a phone that is GATT client to disconnect by itself, as it should."""
+    early_grace_s: float = 1.0
+    """A phone that begins before anybody expects it may have been tapped a moment ago: the news is on its way."""
     idle_grace_s: float = 4.0
     """How long a connected phone may do nothing at all before it is sent away for another."""
     start_grace_s: float = 10.0

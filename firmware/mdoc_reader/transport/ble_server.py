@@ -6,8 +6,9 @@ Beside the four characteristics the service may show a PSM: a phone may open an 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from uuid import UUID
 
 from mdoc_reader.transport import ble_link
@@ -34,7 +35,8 @@ async def serve_for_central(
     """Serve and advertise the reader's service (mdoc central client mode); returns once phones can see it.
 
     `ident` is the 16-byte Ident value the phone checks us by, or None until `set_ident`. Not `expected`, a phone that
-    begins is sent away until `expect` is called: a service shown ahead of a tap waits for nobody yet. Raises LinkError.
+    begins is sent away unless `expect` is called soon: a service shown ahead of a tap waits for nobody yet. Raises
+    LinkError.
     """
     events = _ServerEvents(limits)
     events.expected = expected
@@ -67,8 +69,14 @@ class _ServerEvents:
         self.acted = False
         """Whether the phone has done more than connect."""
         self.started = False
+        self.early = False
+        """Whether the phone began before anybody expected it."""
         self.subscribed: set[UUID] = set()
         self.changed = asyncio.Event()
+        self.known = asyncio.Event()
+        """Set once there is an Ident."""
+        self._grace_s = limits.early_grace_s
+        self._patience: asyncio.TimerHandle | None = None
         self._unwanted: set[asyncio.Task[None]] = set()
 
     @property
@@ -79,18 +87,21 @@ class _ServerEvents:
     def on_connected(self) -> None:
         if not self.started:
             self.connected = True
-            self.acted = False
+            self.acted = self.early = False
             self.subscribed.clear()
             self.changed.set()
 
-    def on_read(self, characteristic: UUID) -> bytes | None:
+    def on_read(self, characteristic: UUID) -> bytes | Awaitable[bytes | None] | None:
         self._act()
+        if characteristic == ble_link.READER_IDENT and self.ident is None:
+            return self._ident_soon()
         return {ble_link.READER_IDENT: self.ident, ble_link.READER_PSM: self.psm}.get(characteristic)
 
     def on_write(self, characteristic: UUID, value: bytes) -> None:
         if characteristic == ble_link.READER_STATE:
             if value == STATE_START and not self.expected:
-                self._turn_away()
+                self.early = True
+                self._turn_away_later()
             elif value == STATE_START:
                 self.started = True
             elif value == STATE_END and self.started:
@@ -108,15 +119,38 @@ class _ServerEvents:
         self.changed.set()
 
     def on_channel(self, channel: Channel) -> None:
-        if self.begun or not self.expected:
-            closing = asyncio.ensure_future(channel.close())
-            self._unwanted.add(closing)
-            closing.add_done_callback(self._unwanted.discard)
-            if not self.expected:
-                self._turn_away()
+        if self.begun:
+            self._let_go(channel)
             return
+        if not self.expected:
+            self._turn_away_later()
         self.channel = channel
         self.changed.set()
+
+    def expect(self) -> None:
+        self.expected = True
+        self.started = self.started or self.early
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        self.changed.set()
+
+    def forget(self) -> None:
+        """Nobody will be expected any more."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        self.known.set()
+
+    async def _ident_soon(self) -> bytes | None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._grace_s):
+                await self.known.wait()
+        return self.ident
+
+    def _turn_away_later(self) -> None:
+        if self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(self._grace_s, self._turn_away)
 
     def _act(self) -> None:
         if not self.acted:
@@ -124,16 +158,30 @@ class _ServerEvents:
             self.changed.set()
 
     def _turn_away(self) -> None:
+        self._patience = None
         log.info("a phone began a session nobody had engaged; sending it away")
+        self._drop_channel()
         if self.turn_away is not None:
             self.turn_away()
 
     def on_disconnected(self, detail: str) -> None:
-        self.connected = False
+        self.connected = self.early = False
         self.subscribed.clear()
         if self.started:
             self.inbox.end(LinkError(LinkCode.LOST, detail))
+        if not self.expected:
+            self._drop_channel()
         self.changed.set()
+
+    def _drop_channel(self) -> None:
+        channel, self.channel = self.channel, None
+        if channel is not None:
+            self._let_go(channel)
+
+    def _let_go(self, channel: Channel) -> None:
+        closing = asyncio.ensure_future(channel.close())
+        self._unwanted.add(closing)
+        closing.add_done_callback(self._unwanted.discard)
 
 
 class CentralServer:
@@ -160,11 +208,12 @@ class CentralServer:
         if len(ident) != _IDENT_BYTES:
             raise ValueError("Ident is 16 bytes")
         self._events.ident = ident
+        self._events.known.set()
         self._events.changed.set()
 
     def expect(self) -> None:
-        """Let a phone begin from now on."""
-        self._events.expected = True
+        """Let a phone begin from now on, and take one that has begun a moment ago."""
+        self._events.expect()
 
     def _turn_away(self) -> None:
         if self._gatt is not None:
@@ -226,6 +275,7 @@ class CentralServer:
     async def close(self) -> None:
         """Take the service off the air, ending a session that was accepted. Bounded; never raises; idempotent."""
         self._closed = True
+        self._events.forget()
         self._events.changed.set()
         if self._link is not None:
             await self._link.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -155,8 +155,8 @@ class GattServerEvents(Protocol):
     def on_connected(self) -> None:
         """A phone connected to our advertisement."""
 
-    def on_read(self, characteristic: UUID) -> bytes | None:
-        """Return the value a phone reads, or None where there is none."""
+    def on_read(self, characteristic: UUID) -> bytes | Awaitable[bytes | None] | None:
+        """Return the value a phone reads, or None where there is none; later, where it has yet to be known."""
 
     def on_write(self, characteristic: UUID, value: bytes) -> None:
         """Take one written value, in the order of arrival."""
