@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import card_targets
+import isodep_targets
 
 from mdoc_reader.mdoc import cbor, cose, engagement, handover, keys, mso, ndef, request, response, session, transcript
 from mdoc_reader.model.reasons import Malformed
@@ -92,6 +93,7 @@ def _made() -> list[bytes]:
         _handover(),
         bytes.fromhex("d1010a55036170706c653a2f2f78"),
         *card_targets.examples(_handover()),
+        *isodep_targets.examples(),
     ]
 
 
@@ -181,6 +183,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "anchors": _anchors,
     "verdict": _verdict,
     **card_targets.PARSERS,
+    **isodep_targets.PARSERS,
 }
 
 

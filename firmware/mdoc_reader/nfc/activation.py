@@ -2,10 +2,15 @@
 
 The answer to select (ATS) comes in every shape: the length octet alone, any subset of its interface octets, historical
 octets or none. What it leaves out has the standard's default.
+
+A card that was selected hears one RATS and one PPS (clauses 5.6.1.2 and 5.6.2.2). So where the ATS does not come or
+makes no sense, the card is sent to rest with S(DESELECT) and has to be selected anew. Where the answer to PPS does not
+come, nobody knows at which bit rate the card is: it is looked for at both.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +22,7 @@ RATES = (106, 212, 424, 848)
 """Bit rates in kbit/s, by their divisor's exponent (DSI and DRI)."""
 _RATS, _PPSS, _PPS0 = 0xE0, 0xD0, 0x11
 _RATS_WAIT_S = 0.03  # the standard gives a card 4.8 ms; the slow ones are phones waking up
+_GUARD_UNIT, _GUARD_DELTA = 4096 / CARRIER_HZ, 384 / CARRIER_HZ  # SFGT and what a reader adds to it (clause 5.2.5)
 _PPS_WAIT_S = 0.03
 _TRIES = 2
 _DEFAULT_FSCI, _DEFAULT_FWI, _LARGEST_FSDI = 2, 4, 8
@@ -48,8 +54,8 @@ class AnswerToSelect:
 
     @property
     def guard_s(self) -> float:
-        """How long the card wants to be left alone after its ATS, in seconds."""
-        return 4096 / CARRIER_HZ * (1 << self.sfgi) if self.sfgi else 0.0
+        """How long the card wants to be left alone after its ATS, in seconds: at most 5.5."""
+        return (_GUARD_UNIT + _GUARD_DELTA) * (1 << self.sfgi) if self.sfgi else 0.0
 
 
 def parse_ats(ats: bytes) -> AnswerToSelect:
@@ -107,52 +113,68 @@ def activate(
     *,
     random_uid: bool,
     words: str,
+    pause: Callable[[float], None],
     max_rate: int = RATES[0],
-    pause: Callable[[float], None] | None = None,
     limits: Limits | None = None,
 ) -> IsoDepCard:
-    """Begin the block protocol with a selected card. Raises CardError, NfcDeviceError.
+    """Begin the block protocol with a card that has just been selected, at 106 kbit/s.
+
+    Raises CardError, NfcDeviceError, and what `pause` raises; the chip is at 106 kbit/s then, unless it is gone.
 
     Args:
         frames: the way to the card.
         random_uid: for the card's `ports.Card`.
         words: what the card is, for people; the bit rate is added.
+        pause: waits so many seconds, for cards that want to be left alone at first; at most 5.5.
         max_rate: the highest bit rate wanted, in kbit/s; 106 asks for no other.
-        pause: waits, for cards that want to be left alone at first; without it nothing is waited for.
         limits: the bounds of the block protocol.
     """
     fsdi = max(index for index in range(_LARGEST_FSDI + 1) if FRAME_SIZES[index] - 2 <= frames.longest or not index)
-    answer = parse_ats(_ask(frames, bytes((_RATS, fsdi << 4)), _RATS_WAIT_S))
-    if answer.guard_s and pause is not None:
+    try:
+        answer = parse_ats(_ask(frames, bytes((_RATS, fsdi << 4)), _RATS_WAIT_S))
+    except CardError:
+        _card(frames, Parameters()).leave()
+        raise
+    if answer.guard_s:
         pause(answer.guard_s)
-    rate = best_rate(answer, max_rate)
-    if rate != RATES[0]:
-        rate = _select_rate(frames, rate)
     # A frame the card would take is of no use if the chip cannot send it.
     fsc = min(answer.fsc, frames.longest + 2)
     parameters = Parameters(fsc, FRAME_SIZES[fsdi], waiting_time(answer.fwi))
+    rate = best_rate(answer, max_rate)
+    if rate != RATES[0]:
+        rate = _select_rate(frames, rate, parameters)
     return IsoDepCard(frames, parameters, random_uid=random_uid, words=f"{words}, {rate} kbit/s", limits=limits)
 
 
-def _select_rate(frames: Frames, rate: int) -> int:
-    """Agree on a bit rate for both directions; 106 where the card does not answer as it should (clause 5.3)."""
+def _select_rate(frames: Frames, rate: int, parameters: Parameters) -> int:
+    """Agree on a bit rate for both directions (clause 5.3) and return the one the card is at then."""
     index = RATES.index(rate)
     try:
-        said = _ask(frames, bytes((_PPSS, _PPS0, index << 2 | index)), _PPS_WAIT_S)
+        agreed = _ask(frames, bytes((_PPSS, _PPS0, index << 2 | index)), _PPS_WAIT_S) == bytes((_PPSS,))
     except CardError as error:
         if error.code is not FieldCode.LOST:
             raise
-        return RATES[0]
-    if said != bytes((_PPSS,)):
-        return RATES[0]
+        agreed = False
+    if agreed:
+        frames.set_rate(rate)
+        return rate
+    if _card(frames, parameters).alive():
+        return RATES[0]  # it did not hear, or does not care
+    # It agreed, and its saying so was lost.
     frames.set_rate(rate)
-    return rate
+    if _card(frames, parameters).alive():
+        return rate
+    frames.set_rate(RATES[0])
+    raise CardError(FieldCode.LOST, "no answer at any bit rate")
+
+
+def _card(frames: Frames, parameters: Parameters) -> IsoDepCard:
+    """Return a card for a word or two, not to be kept: its block numbers are those of the beginning."""
+    return IsoDepCard(frames, parameters, random_uid=False, words="")
 
 
 def _ask(frames: Frames, frame: bytes, wait_s: float) -> bytes:
     for _ in range(_TRIES):
-        try:
+        with contextlib.suppress(FrameLost, FrameBroken):
             return frames.exchange(frame, wait_s)
-        except (FrameLost, FrameBroken):
-            continue
     raise CardError(FieldCode.LOST, "no answer to the activation")

@@ -6,11 +6,10 @@ import contextlib
 from collections.abc import Callable
 
 from mdoc_reader.nfc.isodep import Done, IsoDep, Limits, Parameters, Send
-from mdoc_reader.nfc.ports import CardError, FieldCode, FrameBroken, FrameLost, Frames
+from mdoc_reader.nfc.ports import CardError, FieldCode, FrameBroken, FrameLost, Frames, NfcDeviceError
 
 _LONGEST_COMMAND, _LONGEST_RESPONSE = 65544, 65538
 _LONGEST_SILENCE_S = 6.0  # the longest frame waiting time, and some more
-_FAREWELLS = 2
 
 
 class IsoDepCard:
@@ -37,30 +36,59 @@ class IsoDepCard:
         self._engine = IsoDep(parameters, limits)
         self._given_up = False
         self._usable = True
+        self._left = False
 
     def transmit(self, command: bytes) -> bytes:
-        """Send a command APDU and return the response. Raises CardError, after which the card is of no use."""
-        if self._given_up:
-            raise CardError(FieldCode.ABORTED)
-        if not self._usable:
-            raise CardError(FieldCode.LOST, "the card was given up before")
+        """Send a command APDU and return the response.
+
+        Raises CardError, after which the card is of no use and says LOST, and NfcDeviceError, the same.
+        """
         if not 1 <= len(command) <= _LONGEST_COMMAND:
             raise ValueError("no command APDU has this length")
+        self._check()
         self._usable = False
         response = self._walk(self._engine.start(command), heed=True)
         self._usable = True
         return response
+
+    def alive(self) -> bool:
+        """Say whether the card is still there, between two commands; once it is not, it is of no use.
+
+        Takes a few milliseconds, or about a second where nobody answers. Raises CardError ABORTED, NfcDeviceError.
+        """
+        if self._given_up:
+            raise CardError(FieldCode.ABORTED)
+        if not self._usable:
+            return False
+        self._usable = False
+        try:
+            self._walk(self._engine.presence(), heed=True)
+        except CardError as error:
+            if error.code is FieldCode.ABORTED:
+                raise
+            return False
+        self._usable = True
+        return True
 
     def give_up(self) -> None:
         """Make the `transmit` in progress raise ABORTED at its next frame, and every later one at once."""
         self._given_up = True
 
     def leave(self) -> None:
-        """Send S(DESELECT). Bounded; never raises."""
+        """Send S(DESELECT), once. Takes some milliseconds; never raises."""
         self._usable = False
-        self._engine = IsoDep(self.parameters, Limits(tries=_FAREWELLS - 1))
-        with contextlib.suppress(CardError):  # it has gone already, and that is just as well
+        if self._left:
+            return
+        self._left = True
+        # It may have gone already, or the front end with it: just as well.
+        with contextlib.suppress(CardError, NfcDeviceError):
             self._walk(self._engine.deselect(), heed=False)
+
+    def _check(self) -> None:
+        if self._given_up:
+            raise CardError(FieldCode.ABORTED)
+        if not self._usable:
+            raise CardError(FieldCode.LOST, "the card was given up before")
 
     def _walk(self, step: Send | Done, *, heed: bool) -> bytes:
         while isinstance(step, Send):
