@@ -143,7 +143,9 @@ def activate(
     rate = best_rate(answer, max_rate)
     if rate != RATES[0]:
         rate = _select_rate(frames, rate, parameters)
-    return IsoDepCard(frames, parameters, random_uid=random_uid, words=f"{words}, {rate} kbit/s", limits=limits)
+    card = IsoDepCard(frames, parameters, random_uid=random_uid, words=f"{words}, {rate} kbit/s", limits=limits)
+    card.answer = answer
+    return card
 
 
 def _select_rate(frames: Frames, rate: int, parameters: Parameters) -> int:

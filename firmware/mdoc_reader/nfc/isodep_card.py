@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from mdoc_reader.nfc.isodep import Done, IsoDep, Limits, Parameters, Send
 from mdoc_reader.nfc.ports import CardError, FieldCode, FrameBroken, FrameLost, Frames, NfcDeviceError
+
+if TYPE_CHECKING:
+    from mdoc_reader.nfc.activation import AnswerToSelect
 
 _LONGEST_COMMAND, _LONGEST_RESPONSE = 65544, 65538
 _LONGEST_SILENCE_S = 6.0  # the longest frame waiting time, and some more
@@ -32,6 +36,8 @@ class IsoDepCard:
         self.words = words
         self.random_uid = random_uid
         self.parameters = parameters
+        self.answer: AnswerToSelect | None = None
+        """What the card said of itself when it was activated."""
         self._frames = frames
         self._engine = IsoDep(parameters, limits)
         self._given_up = False

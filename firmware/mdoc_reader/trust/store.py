@@ -1,0 +1,78 @@
+"""The store as the reader sees it: it only reads, and takes a new generation up without stopping.
+
+Nothing is verified here again: the importer has verified it, and the digests say that it is what the importer wrote.
+What depends on the time, such as a list past its end, is looked at when it is used.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mdoc_reader.trust import generation, held
+from mdoc_reader.trust.anchors import TrustAnchors
+from mdoc_reader.trust.generation import Generation, StoreError
+from mdoc_reader.trust.held import ANCHORS, Contents
+from mdoc_reader.trust.importer import collected
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """One generation, as the reader believes it."""
+
+    number: int
+    contents: Contents
+    anchors: TrustAnchors
+
+    @property
+    def signed_moments(self) -> tuple[datetime, ...]:
+        """When its signed lists were issued: moments that are certainly over."""
+        return tuple(one.origin.issued for one in self.contents.lists if one.origin.issued is not None)
+
+
+def is_store(path: Path) -> bool:
+    """Say whether a folder is a store, rather than a folder of certificates."""
+    return generation.pointed_to(path) is not None or (path / "generations").is_dir()
+
+
+def load(path: Path) -> Believed:
+    """Read the generation now believed. Raises StoreError."""
+    found = generation.current(path)
+    contents = held.contents_of(found.facts)
+    return Believed(found.number, contents, collected(contents, held.unpack_entries(found.read(ANCHORS))))
+
+
+def contents_of(found: Generation) -> Contents:
+    """Return what a generation's manifest says. Raises StoreError."""
+    return held.contents_of(found.facts)
+
+
+class Watched:
+    """A store that may get a new generation at any time; looked at cheaply, loaded beside whatever else goes on."""
+
+    def __init__(self, path: Path) -> None:
+        """Look at a store; nothing is read yet."""
+        self.path = path
+        self._name: str | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether another generation is pointed to than was loaded last. One system call."""
+        name = generation.pointed_to(self.path)
+        return name is not None and name != self._name
+
+    def load(self) -> Believed | None:
+        """Load what is pointed to now; None where it cannot be used, which costs nothing of what is believed.
+
+        A generation that cannot be used is not tried again until the pointer moves.
+        """
+        self._name = generation.pointed_to(self.path)
+        try:
+            return load(self.path)
+        except StoreError as error:
+            log.warning("the store of trust cannot be used: %s", error)
+            return None
