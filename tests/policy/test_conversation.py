@@ -11,8 +11,9 @@ from mdoc_reader.mdoc.request import ItemsRequest
 from mdoc_reader.model.decision import Decision, Outcome
 from mdoc_reader.model.reasons import Severity
 from mdoc_reader.model.verdict import Check, CheckState, DocumentVerdict, Finding, ResponseVerdict, Validity
-from mdoc_reader.policy.conversation import Ask, proceed
+from mdoc_reader.policy.conversation import Ask, in_doubt, proceed
 from mdoc_reader.policy.profile import PolicyCode, Profile, Question
+from mdoc_reader.trust.clock import ClockCode
 from mdoc_reader.verification.codes import VerificationCode
 
 MDL, PHOTO_ID, NAMESPACE = "org.iso.18013.5.1.mDL", "org.iso.23220.photoid.1", "org.iso.18013.5.1"
@@ -94,3 +95,29 @@ def test_only_a_valid_document_of_age_opens(rounds: list[list[DocumentVerdict]],
         last = rounds[-1]
         assert any(d.validity is Validity.VALID and d.age[18] is CheckState.PASSED for d in last)
         assert all(d.validity is not Validity.INVALID for d in last)
+
+
+TIMES = frozenset({VerificationCode.EXPIRED, VerificationCode.NOT_YET_VALID})
+GRANTED = Decision(Outcome.GRANTED, (PolicyCode.RULE_MET,))
+
+
+def test_nothing_opens_on_a_clock_that_is_not_to_be_trusted() -> None:
+    doubt = ClockCode.BEHIND
+    assert in_doubt(GRANTED, None, TIMES, refuse=True) is GRANTED
+    assert in_doubt(GRANTED, doubt, TIMES, refuse=True) == Decision(Outcome.UNDETERMINED, (doubt,))
+    told = in_doubt(GRANTED, doubt, TIMES, refuse=False)
+    assert told.granted
+    assert told.reasons == (PolicyCode.RULE_MET, doubt)
+
+
+def test_what_only_the_time_speaks_against_is_not_settled_in_doubt() -> None:
+    doubt = ClockCode.NOT_SET
+    expired = Decision(Outcome.INVALID, (VerificationCode.EXPIRED,))
+    assert in_doubt(expired, None, TIMES, refuse=True) is expired
+    for refuse in (True, False):
+        settled = in_doubt(expired, doubt, TIMES, refuse=refuse)
+        assert settled == Decision(Outcome.UNDETERMINED, (doubt, VerificationCode.EXPIRED))
+        forged = Decision(Outcome.INVALID, (VerificationCode.EXPIRED, VerificationCode.DIGEST_MISMATCH))
+        assert in_doubt(forged, doubt, TIMES, refuse=refuse) is forged
+        refused = Decision(Outcome.REFUSED, (PolicyCode.UNDER_AGE,))
+        assert in_doubt(refused, doubt, TIMES, refuse=refuse) is refused

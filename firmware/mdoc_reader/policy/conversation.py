@@ -6,7 +6,7 @@ proves that both belong to one person.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mdoc_reader.model.decision import Decision, Outcome
@@ -41,6 +41,28 @@ def proceed(profile: Profile, verdicts: Sequence[ResponseVerdict]) -> Ask | Deci
     if all(verdict.declined for verdict in verdicts):
         return Decision(Outcome.DECLINED, (PolicyCode.DECLINED,))
     return Decision(Outcome.EMPTY, (PolicyCode.NOTHING_RETURNED,))
+
+
+def in_doubt(decision: Decision, doubt: ReasonCode | None, times: Collection[ReasonCode], *, refuse: bool) -> Decision:
+    """Return what a decision is worth where the time cannot be relied on.
+
+    Nothing opens then, unless the profile lets it; and what only the time speaks against is not settled either.
+
+    Args:
+        decision: as the evidence has it.
+        doubt: why the time is not to be trusted; None where it is.
+        times: the reasons that depend on what time it is.
+        refuse: whether the profile refuses to open; otherwise the doubt is told beside the decision.
+    """
+    if doubt is None:
+        return decision
+    if decision.outcome is Outcome.INVALID and all(reason in times for reason in decision.reasons):
+        return Decision(Outcome.UNDETERMINED, (doubt, *decision.reasons))
+    if not decision.granted:
+        return decision
+    if refuse:
+        return Decision(Outcome.UNDETERMINED, (doubt,))
+    return Decision(decision.outcome, (*decision.reasons, doubt))
 
 
 def _decide(profile: Profile, verdict: ResponseVerdict) -> Decision:

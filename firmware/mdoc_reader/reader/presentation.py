@@ -19,7 +19,7 @@ from mdoc_reader.model.connection import BleMethod
 from mdoc_reader.model.decision import Decision, Outcome
 from mdoc_reader.model.reasons import Malformed, ReasonCode
 from mdoc_reader.model.verdict import ResponseVerdict
-from mdoc_reader.policy.conversation import Ask, proceed
+from mdoc_reader.policy.conversation import Ask, in_doubt, proceed
 from mdoc_reader.policy.profile import Profile, Question
 from mdoc_reader.reader import events as ev
 from mdoc_reader.reader.armed import ArmedService
@@ -31,6 +31,7 @@ from mdoc_reader.transport.nfc_link import open_transfer
 from mdoc_reader.transport.ports import BleRadio, Link, LinkCode, LinkError, RadioTrouble
 from mdoc_reader.verification.certificate import SignerCache
 from mdoc_reader.verification.document import Evidence
+from mdoc_reader.verification.moments import TIME_CODES
 from mdoc_reader.verification.verify import drop_unrequested, verify_response
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ class Equipment:
 
     `prefer_server`: where a phone offers both Bluetooth modes, take mdoc central client mode (we serve), as the
     standard recommends. `armed` shows a service ahead of a tap, where there are taps. `nfc_first`: where a tapped phone
-    offers both, transfer over NFC although Bluetooth is there.
+    offers both, transfer over NFC although Bluetooth is there. `doubt`: why `now` is not to be trusted, if it is not;
+    `refuse_in_doubt`: whether nothing opens then.
     `now` is the wall clock for validity, `monotonic` the machine's.
     """
 
@@ -60,6 +62,8 @@ class Equipment:
     ble_limits: BleLimits = field(default_factory=BleLimits)
     armed: ArmedService | None = None
     nfc_first: bool = False
+    doubt: Callable[[], ReasonCode | None] = lambda: None
+    refuse_in_doubt: bool = True
 
     @property
     def ages(self) -> tuple[int, ...]:
@@ -296,6 +300,8 @@ class Presentation:
         evidence = Evidence(self._transcript, gear.now(), gear.signers(), self._private, requested, gear.ages)
         self._verdicts.append(drop_unrequested(verify_response(answer, evidence), requested))
         following = proceed(gear.profile, self._verdicts)
+        if isinstance(following, Decision):
+            following = in_doubt(following, gear.doubt(), TIME_CODES, refuse=gear.refuse_in_doubt)
         if isinstance(following, Ask):
             if self._peer_ended:
                 raise Ended(Outcome.EMPTY, ReaderCode.PEER_TERMINATED)

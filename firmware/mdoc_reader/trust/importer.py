@@ -216,10 +216,12 @@ def _finding(code: ImportCode, severity: Severity) -> Finding:
 def _out_of_order(desk: _Desk, opened: Opened, digest: str) -> Finding | None:
     """Return what the order of issues says: an issue goes back only where a person says so."""
     before = desk.contents.of(opened.origin.identity)
-    if before is None or opened.order is None or before.order is None:
+    if before is None:
         return None
     if before.digest == digest:
         return _finding(ImportCode.UNCHANGED, Severity.INFO)
+    if opened.order is None or before.order is None:
+        return None
     new, old = _position(opened.order, opened.origin), _position(before.order, before.origin)
     if opened.order.field != before.order.field:
         new, old = (0, opened.origin.issued), (0, before.origin.issued)
