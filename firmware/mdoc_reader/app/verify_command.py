@@ -26,7 +26,8 @@ from mdoc_reader.mdoc import cbor, keys, request, response, transcript
 from mdoc_reader.mdoc.keys import AgreementPrivateKey
 from mdoc_reader.model.reasons import Malformed
 from mdoc_reader.model.verdict import DocumentVerdict, Finding, ResponseVerdict, Validity
-from mdoc_reader.trust import anchors
+from mdoc_reader.trust import anchors, store
+from mdoc_reader.trust.generation import StoreError
 from mdoc_reader.verification.certificate import SignerCache
 from mdoc_reader.verification.document import Evidence
 from mdoc_reader.verification.verify import requested_elements, verify_response
@@ -44,7 +45,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("response", metavar="RESPONSE", help="DeviceResponse: raw CBOR, hex or base64url; - for stdin")
     parser.add_argument("--transcript", required=True, metavar="T", help="SessionTranscript, bare or in tag 24")
     parser.add_argument("--reader-key", metavar="K", help="the reader's ephemeral private key: PEM, JWK or COSE_Key")
-    parser.add_argument("--anchors", action="append", metavar="PATH", help="a trusted certificate, or a folder of them")
+    parser.add_argument(
+        "--anchors",
+        action="append",
+        metavar="PATH",
+        help="a trusted certificate, a folder of them, or a store (see trust)",
+    )
     parser.add_argument("--at", metavar="TIME", help="judge as of this moment (RFC 3339); default: now")
     parser.add_argument("--request", metavar="REQ", help="the DeviceRequest that was sent")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -78,9 +84,11 @@ def _judge(arguments: argparse.Namespace) -> tuple[ResponseVerdict, Sequence[anc
     signers, skipped = None, tuple[anchors.Skipped, ...]()
     if arguments.anchors is not None:
         try:
-            trusted, skipped = anchors.load([Path(path) for path in arguments.anchors])
+            trusted, skipped = store.load_all([Path(path) for path in arguments.anchors])
         except OSError as error:
             raise InputError(f"anchors: {error.filename}: {error.strerror}") from None
+        except StoreError as error:
+            raise InputError(f"anchors: {error}") from None
         signers = SignerCache(trusted)
     return verify_response(answer, Evidence(spoken, at, signers, reader_key, asked)), skipped
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 
 from mdoc_reader.trust import anchors, clock
-from mdoc_reader.trust.anchors import Offer, TrustAnchors
+from mdoc_reader.trust.anchors import TrustAnchors
 from mdoc_reader.trust.clock import Clock
 from mdoc_reader.trust.codes import AS_WRITTEN, Grading
-from mdoc_reader.trust.store import Believed, Watched
+from mdoc_reader.trust.store import Believed, Watched, offers_of
 from mdoc_reader.verification.certificate import SignerCache
 
 log = logging.getLogger(__name__)
@@ -76,7 +75,7 @@ class Beliefs:
     def _take(self, believed: Believed) -> None:
         together = believed.anchors
         if self._fixed is not None and len(self._fixed):
-            together = anchors.collect([*_offers(self._fixed), *_offers(believed.anchors)])[0]
+            together = anchors.collect([*offers_of(self._fixed), *offers_of(believed.anchors)])[0]
         self._cache = SignerCache(together, self._grading)
         self.generation = believed.number
         log.info("trust: generation %d, %d anchors", believed.number, len(together))
@@ -85,7 +84,3 @@ class Beliefs:
                 clock.store_floor(self._floor, self._clock.floor)
             except OSError as error:
                 log.warning("the clock's floor cannot be kept: %s", error.strerror)
-
-
-def _offers(believed: TrustAnchors) -> Iterable[Offer]:
-    return (Offer(anchor.der, grant, anchor.source) for anchor in believed.anchors for grant in anchor.grants)

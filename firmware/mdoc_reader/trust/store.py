@@ -7,12 +7,13 @@ What depends on the time, such as a list past its end, is looked at when it is u
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mdoc_reader.trust import generation, held
-from mdoc_reader.trust.anchors import TrustAnchors
+from mdoc_reader.trust import anchors, generation, held
+from mdoc_reader.trust.anchors import Offer, Skipped, TrustAnchors
 from mdoc_reader.trust.generation import Generation, StoreError
 from mdoc_reader.trust.held import ANCHORS, Contents
 from mdoc_reader.trust.importer import collected
@@ -44,6 +45,30 @@ def load(path: Path) -> Believed:
     found = generation.current(path)
     contents = held.contents_of(found.facts)
     return Believed(found.number, contents, collected(contents, held.unpack_entries(found.read(ANCHORS))))
+
+
+def load_all(paths: Iterable[Path]) -> tuple[TrustAnchors, tuple[Skipped, ...]]:
+    """Read certificates from files and folders, and what stores believe, together.
+
+    Raises OSError for a path that is not there, and StoreError.
+    """
+    folders: list[Path] = []
+    offers: list[Offer] = []
+    for path in paths:
+        if is_store(path):
+            offers += offers_of(load(path).anchors)
+        else:
+            folders.append(path)
+    trusted, skipped = anchors.load(folders)
+    if offers:
+        trusted, more = anchors.collect([*offers_of(trusted), *offers])
+        skipped += more
+    return trusted, skipped
+
+
+def offers_of(believed: TrustAnchors) -> Iterator[Offer]:
+    """Return anchors as they would be offered again, to be put together with others."""
+    return (Offer(anchor.der, grant, anchor.source) for anchor in believed.anchors for grant in anchor.grants)
 
 
 def contents_of(found: Generation) -> Contents:
