@@ -12,14 +12,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = {"device": ["pi"], "demo": ["lab"], "test": ["dev"]}
+# What packages that come as source are built with: installed first, so that pip fetches nothing that has no hash.
+BUILD = ("setuptools>=80", "swig>=4.3", "hatchling>=1.27", "editables>=0.5")
 
 
 def main() -> None:
     """Write requirements/*.lock; the test lock is resolved first and constrains the others."""
-    build = ROOT / "build" / "hatchling.in"
+    build = ROOT / "build" / "build.in"
     build.parent.mkdir(exist_ok=True)
-    build.write_text("hatchling>=1.27\neditables>=0.5\n")
-    for name, extras in sorted(LOCKS.items(), reverse=True):
+    build.write_text("\n".join(BUILD) + "\n")
+    for name, extras in [*sorted(LOCKS.items(), reverse=True), ("build", None)]:
         target = ROOT / "requirements" / f"{name}.lock"
         command = ["uv", "pip", "compile", "--universal", "--python-version", "3.11", "--generate-hashes"]
         command += [
@@ -31,13 +33,13 @@ def main() -> None:
             "-o",
             str(target),
         ]
-        command += [part for extra in extras for part in ("--extra", extra)]
+        command += [part for extra in extras or () for part in ("--extra", extra)]
         if name != "test":
             command += ["-c", str(ROOT / "requirements" / "test.lock")]
         print(f"resolving {target.relative_to(ROOT)} ...", flush=True)
         scripts = str(Path(sys.executable).parent)
         subprocess.run(
-            [*command, str(ROOT / "pyproject.toml"), str(build)],
+            [*command, str(build if extras is None else ROOT / "pyproject.toml")],
             check=True,
             env={**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
         )
