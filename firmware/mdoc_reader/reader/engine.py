@@ -111,6 +111,11 @@ class Engine:
         self.idle = asyncio.Event()
 
     @property
+    def equipment(self) -> Equipment:
+        """What presentations share."""
+        return self._equipment
+
+    @property
     def radio(self) -> BleRadio:
         """The Bluetooth adapter presentations use."""
         return self._equipment.radio
