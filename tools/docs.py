@@ -16,6 +16,8 @@ from mdoc_reader.reader.events import ReaderCode
 from mdoc_reader.reader.machine import BUSY, TRANSITIONS, Phase
 from mdoc_reader.transport.ports import LinkCode
 from mdoc_reader.trust.anchors import TrustCode
+from mdoc_reader.trust.codes import CertificateCode
+from mdoc_reader.trust.list_codes import EntryCode, ListCode
 from mdoc_reader.verification.codes import VerificationCode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,9 +29,17 @@ CATALOGUE: tuple[tuple[str, type[ReasonCode]], ...] = (
     ("The NFC reader itself", NfcTrouble),
     ("Links", LinkCode),
     ("Verification", VerificationCode),
+    ("Certificates", CertificateCode),
     ("Policy", PolicyCode),
     ("The reader", ReaderCode),
     ("Trust anchors", TrustCode),
+    ("Lists of trust", ListCode),
+    ("Entries of lists of trust", EntryCode),
+)
+
+GRADED = (
+    "An operator may take those marked so for an `error`, a `warning` or an `info`; what is an error of itself stays at"
+    " least a warning. The others can be raised and never lowered."
 )
 
 
@@ -60,7 +70,15 @@ def reasons() -> str:
     """Return the catalogue of reasons as Markdown."""
     parts = ["# Reasons", "", "Every code the reader gives, made by `tools/docs.py` from the code. Codes are stable."]
     for title, kind in CATALOGUE:
-        parts += ["", f"## {title}", "", "| code | what it says |", "|---|---|"]
+        parts += ["", f"## {title}", ""]
+        if issubclass(kind, CertificateCode):
+            parts += [GRADED, "", "| code | weight | may be graded | what it says |", "|---|---|---|---|"]
+            parts += [
+                f"| `{member}` | {member.severity} | {'yes' if member.gradable else 'never'} | {member.operator} |"
+                for member in kind
+            ]
+            continue
+        parts += ["| code | what it says |", "|---|---|"]
         parts += [f"| `{member}` | {member.operator} |" for member in kind]
     return "\n".join(parts) + "\n"
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import card_targets
 import isodep_targets
+import trust_targets
 
 from mdoc_reader.mdoc import cbor, cose, engagement, handover, keys, mso, ndef, request, response, session, transcript
 from mdoc_reader.model.reasons import Malformed
@@ -93,6 +94,7 @@ def _made() -> list[bytes]:
         _handover(),
         bytes.fromhex("d1010a55036170706c653a2f2f78"),
         *card_targets.examples(_handover()),
+        *trust_targets.examples(),
         *isodep_targets.examples(),
     ]
 
@@ -183,6 +185,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "anchors": _anchors,
     "verdict": _verdict,
     **card_targets.PARSERS,
+    **trust_targets.PARSERS,
     **isodep_targets.PARSERS,
 }
 

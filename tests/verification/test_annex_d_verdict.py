@@ -56,6 +56,8 @@ def test_everything_holds() -> None:
     )
     assert document.checks[Check.REVOCATION] is CheckState.UNCHECKED
     assert document.elements["org.iso.18013.5.1"]["family_name"] == "Doe"
+    # The example's revocation list is at a host name, without a way to get it.
+    assert {str(finding.code) for finding in document.findings} == {"crl_point_kind", "outlives_signer"}
 
 
 def test_what_is_missing_is_told_apart_from_what_is_wrong() -> None:

@@ -24,6 +24,7 @@ from mdoc_reader.mdoc.transcript import session_transcript
 from mdoc_reader.model.reasons import Severity
 from mdoc_reader.model.verdict import Check, CheckState, DocumentVerdict, Validity
 from mdoc_reader.trust import anchors
+from mdoc_reader.trust.codes import AS_WRITTEN, Grading
 from mdoc_reader.verification.age import age_over
 from mdoc_reader.verification.certificate import SignerCache
 from mdoc_reader.verification.document import Evidence
@@ -51,6 +52,7 @@ class World:
     change: Callable[[bytes], bytes] = bytes
     doctype: str = people.MDL_DOCTYPE
     ages: tuple[int, ...] = (18,)
+    grading: Grading = AS_WRITTEN
 
     def judge(self) -> DocumentVerdict:
         iaca = certificates.make_iaca(self.curve, **self.iaca)  # type: ignore[arg-type]
@@ -73,7 +75,9 @@ class World:
         asked = request.parse_device_request(request.build_device_request([items.encode()], bare))
         answer = self.change(wallet.respond(asked, bare, reader_key=private.public_key()))
         trusted, _ = anchors.build([("anchor", self.anchor(iaca))])
-        evidence = Evidence(bare, NOW, SignerCache(trusted), private, requested_elements(asked), self.ages)
+        evidence = Evidence(
+            bare, NOW, SignerCache(trusted, self.grading), private, requested_elements(asked), self.ages
+        )
         (verdict,) = verify_response(response.parse(answer), evidence).documents
         return verdict
 
@@ -272,6 +276,22 @@ def test_what_is_odd_is_said_and_blocks_nothing(name: str) -> None:
     verdict = world.judge()
     assert verdict.validity is Validity.VALID, verdict.findings
     assert code in codes(verdict, Severity.WARNING)
+
+
+def test_findings_weigh_what_the_operator_says() -> None:
+    late = World(document={"valid_until": NOW + days(900)}, grading=Grading.of({"outlives_signer": "error"}))
+    verdict = late.judge()
+    assert verdict.checks[Check.VALIDITY] is CheckState.FAILED
+    assert "outlives_signer" in codes(verdict, Severity.ERROR)
+    elsewhere = World(
+        iaca={"state": "A"},
+        signer={"state": "A"},
+        elements={"issuing_jurisdiction": "B"},
+        grading=Grading.of({"issuing_state_mismatch": "warning"}),
+    )
+    verdict = elsewhere.judge()
+    assert verdict.validity is Validity.VALID, verdict.findings
+    assert "issuing_state_mismatch" in codes(verdict, Severity.WARNING)
 
 
 def test_status_is_named_and_unchecked() -> None:

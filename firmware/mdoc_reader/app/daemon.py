@@ -90,7 +90,7 @@ async def run(settings: Settings, file: str, events: EventStream | None = None, 
     `codes` gives QR texts as lines, beside the camera or in its place.
     """
     drivers = wiring.load_drivers(settings, file)
-    trusted, skipped = wiring.load_anchors(settings, file)
+    beliefs, clock, skipped = wiring.load_beliefs(settings, file)
     for item in skipped:
         log.warning("trust anchor %s skipped: %s", item.source, item.code)
     limits = wiring.deadlines_of(settings)
@@ -99,13 +99,18 @@ async def run(settings: Settings, file: str, events: EventStream | None = None, 
     wiring.make_runtime_folder()
     radio = await wiring.open_bluetooth(drivers["bluetooth"])
     try:
-        equipment = wiring.equipment_of(settings, file, radio, trusted)
+        equipment = wiring.equipment_of(settings, file, radio, beliefs, clock)
         pins = wiring.open_pins(drivers["pins"])
         with Panel(pins, wiring.display_opener(drivers["display"]), relay_pulse_s=settings.panel.relay_pulse) as panel:
             routes = wiring.routes_of(settings, codes=codes is not None)
             engine = Engine(equipment, panel, limits, _observers(events), routes)
             sources = Sources(settings, drivers, engine, equipment)
-            await _serve(engine, sources, panel, events, codes)
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(beliefs.watch(), name="trust")
+                try:
+                    await _serve(engine, sources, panel, events, codes)
+                finally:
+                    watching.cancel()
     finally:
         await radio.close()
 

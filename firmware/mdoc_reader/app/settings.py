@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from mdoc_reader.app.trust_settings import TrustSettings
 from mdoc_reader.verification.age import age_of
 
 MAX_AGE_QUESTIONS = 2
@@ -116,6 +117,7 @@ class Settings(Section, frozen=True):
     panel: PanelSettings = PanelSettings()
     ble: BleSettings = BleSettings()
     tap: TapSettings = TapSettings()
+    trust: TrustSettings = TrustSettings()
     camera: DriverSettings = _DISABLED
     decoder: DriverSettings = DriverSettings(driver="zxing")
     bluetooth: DriverSettings = _DISABLED

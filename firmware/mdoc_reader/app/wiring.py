@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -24,13 +23,16 @@ from mdoc_reader.nfc.ports import NfcDevice
 from mdoc_reader.outputs.ports import Display, Pins
 from mdoc_reader.policy.profile import Profile, Question
 from mdoc_reader.reader.armed import ArmedService
+from mdoc_reader.reader.beliefs import Beliefs
 from mdoc_reader.reader.keypool import KeyPool
 from mdoc_reader.reader.machine import Deadlines, Route
 from mdoc_reader.reader.presentation import Equipment
 from mdoc_reader.transport.ble import BleLimits
 from mdoc_reader.transport.ports import BleRadio
-from mdoc_reader.trust import anchors
-from mdoc_reader.verification.certificate import SignerCache
+from mdoc_reader.trust import anchors, store
+from mdoc_reader.trust.clock import Clock, load_floor, system_was_set
+from mdoc_reader.trust.codes import Grading
+from mdoc_reader.trust.generation import StoreError
 
 KINDS = ("camera", "decoder", "bluetooth", "nfc", "pins", "display")
 
@@ -149,15 +151,28 @@ def deadlines_of(settings: Settings) -> Deadlines:
     )
 
 
-def load_anchors(settings: Settings, file: str) -> tuple[anchors.TrustAnchors | None, tuple[anchors.Skipped, ...]]:
-    """Load the trust anchors; None when none are configured. Raises SettingsError for a path that is not there."""
-    if not settings.reader.trust_anchors:
-        return None, ()
+def load_beliefs(settings: Settings, file: str) -> tuple[Beliefs, Clock, tuple[anchors.Skipped, ...]]:
+    """Load what is believed, and the clock that goes with it. Raises SettingsError for a path that is not there."""
+    fixed: anchors.TrustAnchors | None = None
+    skipped: tuple[anchors.Skipped, ...] = ()
     paths = [Path(str(expand(path, places()))) for path in settings.reader.trust_anchors]
     try:
-        return anchors.load(paths)
+        if paths:
+            fixed, skipped = store.load_all(paths)
+        grading = Grading.of(settings.trust.grade)
     except OSError as error:
         raise SettingsError(f"{file}: reader.trust_anchors: {error.filename}: {error.strerror}") from None
+    except StoreError as error:
+        raise SettingsError(f"{file}: reader.trust_anchors: {error}") from None
+    except ValueError as error:
+        raise SettingsError(f"{file}: trust.grade: {error}") from None
+    floor = Path(places()["state"]) / "clock-floor"
+    kept = settings.trust.clock == "kept"
+    clock = Clock(load_floor(floor), was_set=(lambda: True) if kept else system_was_set)
+    folder = None if settings.trust.store is None else Path(str(expand(settings.trust.store, places())))
+    beliefs = Beliefs(fixed, folder, grading=grading, keeps_time=clock, floor=floor)
+    beliefs.load()
+    return beliefs, clock, skipped
 
 
 def load_identity(settings: Settings, file: str) -> ReaderIdentity | None:
@@ -182,9 +197,8 @@ def load_identity(settings: Settings, file: str) -> ReaderIdentity | None:
     return ReaderIdentity(key, tuple(certificate.public_bytes(Encoding.DER) for certificate in leaf_first))
 
 
-def equipment_of(settings: Settings, file: str, radio: BleRadio, trusted: anchors.TrustAnchors | None) -> Equipment:
+def equipment_of(settings: Settings, file: str, radio: BleRadio, beliefs: Beliefs, clock: Clock) -> Equipment:
     """Return what presentations share. Raises SettingsError."""
-    cache = None if trusted is None else SignerCache(trusted)
     ble_limits = BleLimits(message_cap=settings.ble.message_cap, l2cap=settings.ble.l2cap)
     ahead = settings.ble.advertise_ahead
     if ahead is None:
@@ -193,14 +207,16 @@ def equipment_of(settings: Settings, file: str, radio: BleRadio, trusted: anchor
         profile_of(settings),
         radio,
         KeyPool(),
-        lambda: cache,
-        lambda: datetime.now(UTC),
+        lambda: beliefs.signers,
+        lambda: clock.read().at,
         time.monotonic,
         load_identity(settings, file),
         settings.reader.prefer_server,
         ble_limits,
         ArmedService(radio, ble_limits) if ahead else None,
         settings.tap.prefer_transfer,
+        lambda: clock.read().doubt,
+        refuse_in_doubt=settings.trust.untrusted_clock == "refuse",
     )
 
 

@@ -1,67 +1,64 @@
 """The document signer's certificate: is it one we have reason to believe? (ISO 18013-5 Annex B; RFC 5280)
 
-A path is exactly one step: a signer issued by an anchor. What does not change with the clock is settled once for each
-signer certificate and anchor and remembered; only the times are looked at again.
+A path is exactly one step: a signer issued by an anchor, which may be a link from a newer root to an older one we
+trust. What depends neither on the clock nor on the document is settled once for each signer certificate and
+remembered; a presentation looks at times, document type and lists alone.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
-
-from mdoc_reader.mdoc.keys import Curve, SignaturePublicKey, curve_of
-from mdoc_reader.model.reasons import Severity
+from mdoc_reader.mdoc.keys import Curve, SignaturePublicKey
+from mdoc_reader.model.reasons import Malformed, MalformedCode, Severity
 from mdoc_reader.model.verdict import Finding
-from mdoc_reader.trust.anchors import UNREADABLE, Anchor, TrustAnchors
-from mdoc_reader.trust.der import COUNTRY, STATE, CertificateSlices, name_text, slices
+from mdoc_reader.trust import path
+from mdoc_reader.trust.anchors import MAX_CANDIDATES, Anchor, TrustAnchors
+from mdoc_reader.trust.codes import AS_WRITTEN, Grading
+from mdoc_reader.trust.codes import CertificateCode as Rule
+from mdoc_reader.trust.facts import CertificateFacts, read
+from mdoc_reader.trust.profile import Kind
+from mdoc_reader.trust.profile import judge as judge_profile
+from mdoc_reader.trust.profile_rules import MDL, MDL_SIGNER, signer_kind, wrong_purpose
 from mdoc_reader.verification.codes import VerificationCode as Code
 
-MDL_SIGNER = "1.0.18013.5.1.2"
-# 23220 profiles, and the provisional EU PID signer: accepted beside the first for documents other than the mDL.
-OTHER_SIGNERS = frozenset({MDL_SIGNER, "1.0.23220.4.1.2", "1.3.130.2.0.0.1.2"})
-MDL = "org.iso.18013.5.1.mDL"
-_LONGEST = timedelta(days=457)
+MAX_LINKS = 2
+"""How many links may lead from a new root to the one we trust."""
+_MAX_OLDER = 4  # roots that are tried for one link
 _CACHED_SIGNERS = 512
-_MAX_CANDIDATES = 16
-_ECDSA: Mapping[type, ec.ECDSA] = {
-    type(row): ec.ECDSA(row) for row in (hashes.SHA256(), hashes.SHA384(), hashes.SHA512())
-}
-_KNOWN = (
-    x509.BasicConstraints,
-    x509.KeyUsage,
-    x509.ExtendedKeyUsage,
-    x509.SubjectKeyIdentifier,
-    x509.AuthorityKeyIdentifier,
-    x509.IssuerAlternativeName,
-    x509.SubjectAlternativeName,
-    x509.CRLDistributionPoints,
-    x509.AuthorityInformationAccess,
-    x509.CertificatePolicies,
-)
-# Known, and without a bearing on the path.
-_UNREAD = frozenset(
-    {
-        x509.SubjectKeyIdentifier,
-        x509.IssuerAlternativeName,
-        x509.SubjectAlternativeName,
-        x509.CRLDistributionPoints,
-        x509.AuthorityInformationAccess,
-        x509.CertificatePolicies,
-    }
-)
-_PROHIBITED = (
-    x509.NameConstraints,
-    x509.PolicyConstraints,
-    x509.InhibitAnyPolicy,
-    x509.FreshestCRL,
-)
+# What depends on the document type is asked of each document.
+_BY_DOCTYPE = frozenset({Rule.SIGNER_EKU_MISSING, Rule.SIGNER_EKU_OTHER})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One anchor that vouches for a signer.
+
+    Attributes:
+        line: the anchor, and those it is linked to, up to the root.
+        findings: what the two and the anchor by itself have against them, whatever the time.
+        limits: of each of the line: not before, not after, and the codes for these.
+    """
+
+    line: tuple[Anchor, ...]
+    findings: tuple[Finding, ...]
+    limits: tuple[tuple[datetime, datetime, Rule, Rule], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When and for what nothing but a signer's findings is to be said: what a presentation asks first.
+
+    `doctypes` None: for all.
+    """
+
+    since: datetime
+    until: datetime
+    doctypes: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +66,7 @@ class Signer:
     """What a signer certificate says, and which anchor vouches for it. Nothing here depends on the time.
 
     `anchor` is None where none fits; `findings` explains. `eku` holds dotted purposes, None where there is none.
+    `issuer` is the issuer's name, DER. `steps` are all the ways to an anchor, that of `anchor` first.
     """
 
     public_key: SignaturePublicKey = field(repr=False)
@@ -80,16 +78,23 @@ class Signer:
     eku: frozenset[str] | None
     anchor: Anchor | None
     findings: tuple[Finding, ...]
+    serial: int = 0
+    issuer: bytes = field(default=b"", repr=False)
+    own: tuple[Finding, ...] = field(default=(), repr=False)
+    steps: tuple[Step, ...] = field(default=(), repr=False)
+    window: Window | None = field(default=None, repr=False)
+    grading: Grading = field(default=AS_WRITTEN, repr=False)
 
 
 class SignerCache:
     """Remembers signers by their DER, for one set of anchors: the second document of an issuer costs one look-up."""
 
-    __slots__ = ("_anchors", "_known")
+    __slots__ = ("_anchors", "_grading", "_known")
 
-    def __init__(self, anchors: TrustAnchors) -> None:
+    def __init__(self, anchors: TrustAnchors, grading: Grading = AS_WRITTEN) -> None:
         """Begin empty."""
         self._anchors = anchors
+        self._grading = grading
         self._known: OrderedDict[bytes, Signer] = OrderedDict()
 
     @property
@@ -97,11 +102,16 @@ class SignerCache:
         """The anchors the signers were judged by."""
         return self._anchors
 
+    @property
+    def grading(self) -> Grading:
+        """How much findings weigh."""
+        return self._grading
+
     def signer(self, der: bytes) -> Signer:
         """Return the signer of a leaf certificate. Raises ValueError or Malformed when it cannot be read."""
         found = self._known.get(der)
         if found is None:
-            found = read_signer(der, self._anchors)
+            found = read_signer(der, self._anchors, self._grading)
             # Only vouched-for signers are kept: strangers must not push them out.
             if found.anchor is not None:
                 self._known[der] = found
@@ -110,139 +120,190 @@ class SignerCache:
         return found
 
 
-def _error(code: Code) -> Finding:
-    return Finding(code, Severity.ERROR, code.operator)
-
-
-def _warning(code: Code) -> Finding:
-    return Finding(code, Severity.WARNING, code.operator)
-
-
-def read_signer(der: bytes, anchors: TrustAnchors) -> Signer:
+def read_signer(der: bytes, anchors: TrustAnchors, grading: Grading = AS_WRITTEN) -> Signer:
     """Read a leaf certificate and find its anchor. Raises ValueError (unreadable) or Malformed (unsupported key)."""
-    try:
-        return _read_signer(der, anchors)
-    except UNREADABLE as error:
-        raise ValueError("unreadable certificate") from error
-
-
-def _read_signer(der: bytes, anchors: TrustAnchors) -> Signer:
-    certificate = x509.load_der_x509_certificate(der)
-    parts = slices(der)
-    findings: list[Finding] = []
-    key = certificate.public_key()
-    extensions = certificate.extensions
-    if not isinstance(key, (ec.EllipticCurvePublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
-        raise ValueError("not a key for signatures")
-    curve = curve_of(key)
-    authority_key, eku = _extensions(extensions, findings)
-    country, state = name_text(parts.subject, COUNTRY), name_text(parts.subject, STATE)
-    not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if not_after - not_before > _LONGEST:
-        findings.append(_warning(Code.SIGNER_TOO_LONG))
+    facts = read(der)
+    key, curve = facts.public_key, facts.curve
+    if key is None or curve is None or not curve.signature:
+        raise Malformed(MalformedCode.UNSUPPORTED, detail="a key type that the protocol does not use")
+    kind = signer_kind(facts.purposes)
+    own = tuple([each for each in judge_profile(facts, kind, grading) if each.code not in _BY_DOCTYPE])
     anchor = anchors.exact(der)
     if anchor is not None:
-        findings.append(_warning(Code.DIRECT_TRUST))
+        severity = Severity.INFO if anchor.direct else Severity.WARNING
+        told = Finding(Code.DIRECT_TRUST, severity, Code.DIRECT_TRUST.operator)
+        steps: tuple[Step, ...] = (Step((anchor,), (told,), ()),)
     else:
-        anchor = _find_anchor(certificate, parts, anchors, authority_key, findings)
-        if anchor is not None:
-            _compare_names(country, state, anchor, findings)
-    return Signer(key, curve, not_before, not_after, country, state, eku, anchor, tuple(findings))
+        steps, failure = _steps(facts, kind, anchors, grading)
+        if failure is not None:
+            own += (failure,)
+    return Signer(
+        key,  # type: ignore[arg-type]  # a key with a curve is one for signatures
+        curve,
+        facts.not_before,
+        facts.not_after,
+        facts.country,
+        facts.state,
+        facts.purposes,
+        steps[0].line[0] if steps else None,
+        own + steps[0].findings if steps else own,
+        facts.serial,
+        facts.issuer,
+        own,
+        steps,
+        _window(facts, steps[0]) if steps else None,
+        grading,
+    )
 
 
-def _extensions(extensions: x509.Extensions, findings: list[Finding]) -> tuple[bytes | None, frozenset[str] | None]:
-    authority_key: bytes | None = None
-    eku: frozenset[str] | None = None
-    for extension in extensions:
-        value = extension.value
-        # cryptography makes these very classes; isinstance would ask their metaclass, which takes far longer.
-        if type(value) in _UNREAD:
-            continue
-        if isinstance(value, x509.KeyUsage):
-            if not value.digital_signature or value.key_cert_sign or value.crl_sign:
-                findings.append(_error(Code.SIGNER_KEY_USAGE))
-        elif isinstance(value, x509.ExtendedKeyUsage):
-            eku = frozenset(purpose.dotted_string for purpose in value)
-            if not extension.critical:
-                findings.append(_warning(Code.SIGNER_EKU_NOT_CRITICAL))
-        elif isinstance(value, x509.AuthorityKeyIdentifier):
-            authority_key = value.key_identifier
-        elif isinstance(value, x509.BasicConstraints):
-            if value.ca:
-                findings.append(_error(Code.SIGNER_IS_AUTHORITY))
-        elif isinstance(value, _PROHIBITED):
-            findings.append(_error(Code.PROHIBITED_EXTENSION))
-        elif extension.critical and not isinstance(value, _KNOWN):
-            findings.append(_error(Code.CRITICAL_EXTENSION))
-    if authority_key is None:
-        findings.append(_warning(Code.AUTHORITY_KEY_MISSING))
-    return authority_key, eku
-
-
-def _find_anchor(
-    certificate: x509.Certificate,
-    parts: CertificateSlices,
-    anchors: TrustAnchors,
-    authority_key: bytes | None,
-    findings: list[Finding],
-) -> Anchor | None:
-    issuer = parts.issuer
-    named = [anchor for anchor in anchors.candidates(authority_key, issuer) if anchor.subject == issuer]
-    if not named:
-        findings.append(_error(Code.ISSUER_UNKNOWN))
+def _window(facts: CertificateFacts, first: Step) -> Window | None:
+    """Return when the first way to an anchor is as good as any."""
+    if MDL_SIGNER not in (facts.purposes or ()) or _errors(first):
         return None
-    failure = Code.PATH_SIGNATURE
-    for anchor in named[:_MAX_CANDIDATES]:
-        if not (anchor.is_authority and anchor.signs_certificates):
-            failure = Code.ANCHOR_NOT_AUTHORITY
+    since, until = facts.not_before, facts.not_after
+    for not_before, not_after, _, _ in first.limits:
+        since, until = max(since, not_before), min(until, not_after)
+    doctypes: frozenset[str] | None = None
+    for anchor in first.line:
+        for grant in anchor.grants:
+            if grant.origin.not_after is not None:
+                until = min(until, grant.origin.not_after)
+        listed = anchor.doctypes
+        if listed is not None:
+            doctypes = listed if doctypes is None else doctypes & listed
+    return Window(since, until, doctypes)
+
+
+def _candidates(facts: CertificateFacts, anchors: TrustAnchors) -> Iterator[tuple[Anchor, CertificateFacts | None]]:
+    """Give the anchors that may have issued a certificate, each with its facts where they can be read."""
+    seen = set()
+    for anchor in (*anchors.candidates(facts.authority_key, facts.issuer), *anchors.named(facts.issuer)):
+        if anchor not in seen:
+            seen.add(anchor)
+            yield anchor, anchor.facts if anchor.usable else None
+
+
+def _steps(
+    facts: CertificateFacts, kind: Kind, anchors: TrustAnchors, grading: Grading
+) -> tuple[tuple[Step, ...], Finding | None]:
+    """Return every way to an anchor, the one to tell of first; or none and why."""
+    steps: list[Step] = []
+    failure: Finding | None = None
+    for tried, (anchor, above) in enumerate(_candidates(facts, anchors)):
+        if tried == MAX_CANDIDATES:
+            failure = failure and grading.finding(Rule.TOO_MANY_ISSUERS)
+            break
+        fault = grading.finding(Rule.ANCHOR_UNREADABLE) if above is None else path.signed_by(facts, above, grading)
+        if fault is None and above is not None:
+            line = _line(anchor, above, anchors, grading, MAX_LINKS)
+            if line is not None:
+                found = (*path.step(facts, above, kind, grading), *_of_itself(anchor, above, grading))
+                steps.append(Step(line, found, _limits(line)))
+                continue
+            fault = grading.finding(Rule.PATH_NOT_ROOTED)
+        if fault is not None and (failure is None or _told(fault) > _told(failure)):
+            failure = fault
+    if steps:
+        steps.sort(key=_errors)
+        return tuple(steps), None
+    return (), failure or Finding(Code.ISSUER_UNKNOWN, Severity.ERROR, Code.ISSUER_UNKNOWN.operator)
+
+
+def _told(fault: Finding) -> int:
+    """An anchor that failed by itself tells more than one with another key, and that more than one of another name."""
+    return 0 if fault.code is Rule.ISSUER_NAME else 1 if fault.code is Rule.PATH_SIGNATURE else 2
+
+
+def _errors(step: Step) -> int:
+    return sum(finding.severity is Severity.ERROR for finding in step.findings)
+
+
+def _of_itself(anchor: Anchor, facts: CertificateFacts, grading: Grading) -> tuple[Finding, ...]:
+    """A link was judged against its root; the rest have their own errors. `direct` ones issue nothing."""
+    own = () if path.is_link(facts) else anchor.errors(grading)
+    return (grading.finding(Rule.ANCHOR_NOT_AUTHORITY), *own) if anchor.direct else own
+
+
+def _line(
+    anchor: Anchor, facts: CertificateFacts, anchors: TrustAnchors, grading: Grading, links: int
+) -> tuple[Anchor, ...] | None:
+    """Return an anchor and those it is linked to, up to a root; None for a link that hangs in the air."""
+    if not path.is_link(facts):
+        return (anchor,)
+    if links == 0:
+        return None
+    for older, above in itertools.islice(_candidates(facts, anchors), _MAX_OLDER):
+        if older is anchor or above is None or older.direct or path.link_findings(facts, above, grading):
             continue
-        try:
-            _verify(certificate, parts.signed, anchor.public_key)
-        except InvalidSignature:
-            continue
-        except (TypeError, ValueError, UnsupportedAlgorithm):
-            failure = Code.PATH_ALGORITHM
-            continue
-        return anchor
-    findings.append(_error(failure))
+        line = _line(older, above, anchors, grading, links - 1)
+        if line is not None:
+            return (anchor, *line)
     return None
 
 
-def _verify(certificate: x509.Certificate, signed: bytes, key: SignaturePublicKey) -> None:
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        algorithm = _ECDSA.get(type(certificate.signature_hash_algorithm))
-        if algorithm is None:
-            raise ValueError("hash not allowed")
-        key.verify(certificate.signature, signed, algorithm)
-    else:
-        key.verify(certificate.signature, signed)
+def _limits(line: tuple[Anchor, ...]) -> tuple[tuple[datetime, datetime, Rule, Rule], ...]:
+    limits = []
+    for anchor in line:
+        facts = anchor.facts
+        codes = path.codes_of_times(Kind.LINK if path.is_link(facts) else Kind.IACA)
+        limits.append((facts.not_before, facts.not_after, *codes))
+    return tuple(limits)
 
 
-def _compare_names(country: str | None, state: str | None, anchor: Anchor, findings: list[Finding]) -> None:
-    if country is None or anchor.country is None:
-        findings.append(_warning(Code.COUNTRY_MISSING))
-    elif country.upper() != anchor.country.upper():
-        findings.append(_error(Code.COUNTRY_MISMATCH))
-    if state is not None and anchor.state is not None:
-        if state != anchor.state:
-            findings.append(_error(Code.STATE_MISMATCH))
-    elif anchor.state is not None:
-        findings.append(_warning(Code.STATE_MISSING))
+def judge(signer: Signer, doctype: str, at: datetime) -> Sequence[Finding]:
+    """Return all findings on a signer for one document: what it is by itself, the moment, the type, the lists.
+
+    Where several anchors vouch for it, the first that has nothing against it counts.
+    """
+    window = signer.window
+    if (
+        window is not None
+        and window.since <= at <= window.until
+        and (window.doctypes is None or doctype in window.doctypes)
+    ):
+        return signer.findings
+    found = list(signer.own)
+    _own_times(signer, at, found)
+    wrong = purpose(signer, doctype)
+    if wrong is not None:
+        found.append(wrong)
+    first: list[Finding] | None = None
+    for step in signer.steps:
+        given = list(step.findings)
+        _step_times(step, at, signer.grading, given)
+        for anchor in step.line:
+            fault = anchor.fault(doctype, at)
+            if fault is not None:
+                given.append(signer.grading.finding(fault))
+        if first is None:
+            first = given
+        if not given or all(each.severity is not Severity.ERROR for each in given):
+            first = given
+            break
+    return found + first if first else found
+
+
+def _own_times(signer: Signer, at: datetime, found: list[Finding]) -> None:
+    if at < signer.not_before:
+        found.append(signer.grading.finding(Rule.SIGNER_NOT_YET_VALID))
+    elif at > signer.not_after:
+        found.append(signer.grading.finding(Rule.SIGNER_EXPIRED))
+
+
+def _step_times(step: Step, at: datetime, grading: Grading, found: list[Finding]) -> None:
+    for not_before, not_after, early, late in step.limits:
+        if at < not_before:
+            found.append(grading.finding(early))
+        elif at > not_after:
+            found.append(grading.finding(late))
 
 
 def times(signer: Signer, at: datetime) -> list[Finding]:
     """Return what the moment `at` says against a signer and its anchor."""
-    findings = []
-    if at < signer.not_before:
-        findings.append(_error(Code.SIGNER_NOT_YET_VALID))
-    elif at > signer.not_after:
-        findings.append(_error(Code.SIGNER_EXPIRED))
-    anchor = signer.anchor
-    if anchor is not None:
-        if at < anchor.not_before:
-            findings.append(_error(Code.ANCHOR_NOT_YET_VALID))
-        elif at > anchor.not_after:
-            findings.append(_error(Code.ANCHOR_EXPIRED))
+    findings: list[Finding] = []
+    _own_times(signer, at, findings)
+    if signer.steps:
+        _step_times(signer.steps[0], at, signer.grading, findings)
     return findings
 
 
@@ -252,9 +313,8 @@ def purpose(signer: Signer, doctype: str) -> Finding | None:
     The mDL's purpose is fixed. Other profiles are not public in full: a missing purpose is a warning there, and one of
     another kind an error.
     """
-    is_mdl = doctype == MDL
-    if signer.eku is None:
-        return _error(Code.SIGNER_EKU_MISSING) if is_mdl else _warning(Code.SIGNER_EKU_MISSING)
-    if MDL_SIGNER in signer.eku or (not is_mdl and signer.eku & OTHER_SIGNERS):
+    if not wrong_purpose(signer.eku, doctype):
         return None
-    return _error(Code.SIGNER_EKU_OTHER)
+    if signer.eku is not None:
+        return signer.grading.finding(Rule.SIGNER_EKU_OTHER)
+    return signer.grading.finding(Rule.SIGNER_EKU_MISSING, severity=None if doctype == MDL else Severity.WARNING)

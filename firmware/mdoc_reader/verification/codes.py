@@ -6,7 +6,7 @@ from mdoc_reader.model.reasons import ReasonCode
 
 
 class VerificationCode(ReasonCode):
-    """Findings about a response and its documents."""
+    """Findings about a response and its documents. Those about certificates are `trust.codes.CertificateCode`."""
 
     # The response as a whole
     NO_DOCUMENTS = "no_documents", "The phone returned no document."
@@ -18,26 +18,6 @@ class VerificationCode(ReasonCode):
     CERTIFICATE_UNREADABLE = "certificate_unreadable", "The signer certificate cannot be read."
     NO_ANCHORS = "no_anchors", "This reader has no list of trusted issuers."
     ISSUER_UNKNOWN = "issuer_unknown", "The issuer is not on this reader's list of trusted issuers."
-    PATH_SIGNATURE = "path_signature", "The signer certificate was not signed by the issuer it names."
-    PATH_ALGORITHM = "path_algorithm", "The signer certificate is signed with an algorithm that is not allowed."
-    ANCHOR_NOT_AUTHORITY = "anchor_not_authority", "The trusted certificate is not one that may issue signers."
-    SIGNER_NOT_YET_VALID = "signer_not_yet_valid", "The signer certificate is not valid yet."
-    SIGNER_EXPIRED = "signer_expired", "The signer certificate has expired."
-    ANCHOR_NOT_YET_VALID = "anchor_not_yet_valid", "The issuer's root certificate is not valid yet."
-    ANCHOR_EXPIRED = "anchor_expired", "The issuer's root certificate has expired."
-    SIGNER_KEY_USAGE = "signer_key_usage", "The signer certificate may not be used for signing documents."
-    SIGNER_IS_AUTHORITY = "signer_is_authority", "The signer certificate is that of an authority."
-    SIGNER_EKU_MISSING = "signer_eku_missing", "The signer certificate does not say that it signs documents."
-    SIGNER_EKU_OTHER = "signer_eku_other", "The signer certificate is meant for another use."
-    SIGNER_EKU_NOT_CRITICAL = "signer_eku_not_critical", "The signer certificate's purpose is not marked critical."
-    CRITICAL_EXTENSION = "critical_extension", "A certificate has a critical extension this reader does not know."
-    PROHIBITED_EXTENSION = "prohibited_extension", "The signer certificate has an extension the profile prohibits."
-    COUNTRY_MISMATCH = "country_mismatch", "Signer and issuer name different countries."
-    COUNTRY_MISSING = "country_missing", "Signer or issuer names no country."
-    STATE_MISMATCH = "state_mismatch", "Signer and issuer name different states."
-    STATE_MISSING = "state_missing", "The issuer names a state and the signer does not."
-    SIGNER_TOO_LONG = "signer_too_long", "The signer certificate is valid for longer than the profile allows."
-    AUTHORITY_KEY_MISSING = "authority_key_missing", "The signer certificate does not identify its issuer's key."
     CHAIN_TOO_LONG = "chain_too_long", "The document brings more certificates than the profile allows."
     CHAIN_PROTECTED = "chain_protected", "The certificate chain is in the protected header."
     DIRECT_TRUST = "direct_trust", "The signer certificate itself is on the list of trusted certificates."
@@ -69,15 +49,10 @@ class VerificationCode(ReasonCode):
     NOT_YET_VALID = "not_yet_valid", "The document is not valid yet."
     EXPIRED = "expired", "The document has expired."
     VALIDITY_ORDER = "validity_order", "The document's validity ends before it begins."
-    SIGNED_OUTSIDE_SIGNER = "signed_outside_signer", "The document was signed when its signer was not valid."
-    OUTLIVES_SIGNER = "outlives_signer", "The document is valid for longer than its signer."
     UPDATE_EXPECTED = "update_expected", "The issuer expected the document to be renewed by now."
     TIME_UNCONFORMING = "time_unconforming", "A time in the document is not written as the standard wants."
     # docType
     DOCTYPE_MISMATCH = "doctype_mismatch", "The document and its security object are of different types."
     DOCTYPE_NOT_REQUESTED = "doctype_not_requested", "The document is of a type nobody asked for."
-    # Issuer data
-    ISSUING_COUNTRY_MISMATCH = "issuing_country_mismatch", "The document names another country than its signer."
-    ISSUING_STATE_MISMATCH = "issuing_state_mismatch", "The document names another state than its signer."
     # Revocation
     STATUS_NOT_CHECKED = "status_not_checked", "The document names a status list, which was not checked."

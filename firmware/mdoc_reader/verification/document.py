@@ -12,7 +12,8 @@ from mdoc_reader.mdoc import cose, mso, response, session
 from mdoc_reader.mdoc.keys import AgreementPrivateKey, curve_of
 from mdoc_reader.model.reasons import Malformed, Severity
 from mdoc_reader.model.verdict import Check, CheckState, DocumentVerdict
-from mdoc_reader.trust.anchors import TrustAnchors
+from mdoc_reader.trust.anchors import NONE
+from mdoc_reader.trust.codes import AS_WRITTEN, CertificateCode, Grading
 from mdoc_reader.verification import certificate
 from mdoc_reader.verification.age import age_of, age_over
 from mdoc_reader.verification.codes import VerificationCode as Code
@@ -34,7 +35,7 @@ class Evidence:
     Attributes:
         session_transcript: bare encoding.
         at: the moment of judgement, aware.
-        signers: anchors with their cache; None when the reader has no anchors at all.
+        signers: anchors with their cache and grading; None when the reader has no anchors at all.
         reader_key: EReaderKey.priv, for MACs; None leaves them unchecked.
         requested: docType to namespace to identifiers asked for; None when the request is not known.
         ages: age questions to answer by the age_over_NN rule.
@@ -46,6 +47,11 @@ class Evidence:
     reader_key: AgreementPrivateKey | None = field(default=None, repr=False)
     requested: Mapping[str, Mapping[str, frozenset[str]]] | None = None
     ages: tuple[int, ...] = ()
+
+    @property
+    def grading(self) -> Grading:
+        """How much findings about certificates weigh: as the signers are judged."""
+        return AS_WRITTEN if self.signers is None else self.signers.grading
 
 
 def verify_document(document: response.Document, evidence: Evidence) -> DocumentVerdict:
@@ -59,7 +65,7 @@ def verify_document(document: response.Document, evidence: Evidence) -> Document
             ledger.settle(check, CheckState.UNCHECKED)
     else:
         elements = _digests(document, security, ledger)
-        _validity(security, signer, evidence.at, ledger)
+        _validity(security, signer, evidence, ledger)
         _device_authentication(document, security, evidence, ledger)
         if security.doctype != document.doctype:
             ledger.fail(Check.DOCTYPE, Code.DOCTYPE_MISMATCH)
@@ -67,7 +73,7 @@ def verify_document(document: response.Document, evidence: Evidence) -> Document
             ledger.note(Code.STATUS_NOT_CHECKED)
     _requested(document, evidence, elements, ledger)
     if signer is not None:
-        _issuer_data(elements, signer, ledger)
+        _issuer_data(elements, signer, evidence.grading, ledger)
     return DocumentVerdict(
         document.doctype,
         ledger.validity(),
@@ -106,10 +112,7 @@ def _certificate_path(document: response.Document, evidence: Evidence, ledger: L
     except Malformed:
         ledger.fail(check, Code.SIGNER_KEY_UNSUPPORTED)
         return None
-    findings = [*signer.findings, *certificate.times(signer, evidence.at)]
-    wrong_purpose = certificate.purpose(signer, document.doctype)
-    if wrong_purpose is not None:
-        findings.append(wrong_purpose)
+    findings = certificate.judge(signer, document.doctype, evidence.at)
     ledger.checks[check] = CheckState.PASSED
     if evidence.signers is None:
         # Nobody vouches for this certificate: nothing it says settles the path, for or against.
@@ -126,7 +129,15 @@ def _certificate_path(document: response.Document, evidence: Evidence, ledger: L
     return signer
 
 
-_NOBODY = certificate.SignerCache(TrustAnchors((), {}, {}, {}))
+_NOBODY = certificate.SignerCache(NONE)
+
+
+def _weigh(check: Check, code: CertificateCode, grading: Grading, ledger: Ledger) -> None:
+    """Record a finding that an operator may have graded; as an error it fails its check."""
+    finding = grading.finding(code)
+    ledger.findings.append(finding)
+    if finding.severity is Severity.ERROR:
+        ledger.checks[check] = CheckState.FAILED
 
 
 def _issuer_signature(
@@ -193,9 +204,9 @@ def _digests(document: response.Document, security: mso.MobileSecurityObject, le
 
 
 def _validity(
-    security: mso.MobileSecurityObject, signer: certificate.Signer | None, at: datetime, ledger: Ledger
+    security: mso.MobileSecurityObject, signer: certificate.Signer | None, evidence: Evidence, ledger: Ledger
 ) -> None:
-    check = Check.VALIDITY
+    check, at = Check.VALIDITY, evidence.at
     times = security.validity
     ledger.checks[check] = CheckState.PASSED
     if at < times.valid_from:
@@ -206,9 +217,9 @@ def _validity(
         ledger.fail(check, Code.VALIDITY_ORDER)
     if signer is not None:
         if not signer.not_before <= times.signed <= signer.not_after:
-            ledger.fail(check, Code.SIGNED_OUTSIDE_SIGNER)
+            _weigh(check, CertificateCode.SIGNED_OUTSIDE_SIGNER, evidence.grading, ledger)
         if times.valid_until > signer.not_after:
-            ledger.warn(Code.OUTLIVES_SIGNER)
+            _weigh(check, CertificateCode.OUTLIVES_SIGNER, evidence.grading, ledger)
     if times.expected_update is not None and at > times.expected_update:
         ledger.note(Code.UPDATE_EXPECTED)
     for name in times.unconforming:
@@ -285,13 +296,13 @@ def was_requested(identifier: str, names: frozenset[str]) -> bool:
     return age_of(identifier) is not None and any(age_of(name) is not None for name in names)
 
 
-def _issuer_data(elements: Elements, signer: certificate.Signer, ledger: Ledger) -> None:
+def _issuer_data(elements: Elements, signer: certificate.Signer, grading: Grading, ledger: Ledger) -> None:
     mdl = elements.get(MDL_NAMESPACE, {})
     country, state = mdl.get("issuing_country"), mdl.get("issuing_jurisdiction")
     if isinstance(country, str) and signer.country is not None and country.upper() != signer.country.upper():
-        ledger.fail(Check.CERTIFICATE_PATH, Code.ISSUING_COUNTRY_MISMATCH)
+        _weigh(Check.CERTIFICATE_PATH, CertificateCode.ISSUING_COUNTRY_MISMATCH, grading, ledger)
     if isinstance(state, str) and signer.state is not None and state != signer.state:
-        ledger.fail(Check.CERTIFICATE_PATH, Code.ISSUING_STATE_MISMATCH)
+        _weigh(Check.CERTIFICATE_PATH, CertificateCode.ISSUING_STATE_MISMATCH, grading, ledger)
 
 
 def _authorised(document: response.Document, security: mso.MobileSecurityObject | None) -> Elements:
