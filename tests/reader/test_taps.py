@@ -18,6 +18,7 @@ from mdoc_reader.lab.nfc_behaviour import (
     LeRole,
     NegotiationBehaviour,
     NfcOffer,
+    Psm,
     TapBehaviour,
     TransferBehaviour,
 )
@@ -58,6 +59,17 @@ def test_static_handover_then_bluetooth(at_the_door: Callable[..., None], role: 
             Sign.GRANTED,
             Sign.READY,
         ]
+
+    at_the_door(play, nfc=Nfc())
+
+
+@pytest.mark.parametrize("form", list(Psm))
+def test_static_handover_then_l2cap(at_the_door: Callable[..., None], form: Psm) -> None:
+    async def play(door: Door) -> None:
+        offer = BleOffer(LeRole.PERIPHERAL, psm=0x81, psm_as=form)
+        record = await door.tap(TapPhone(door.wallet("adult"), TapBehaviour(carriers=(offer,))))
+        granted(record)
+        assert record.transport == "BLE L2CAP, phone is server"
 
     at_the_door(play, nfc=Nfc())
 
