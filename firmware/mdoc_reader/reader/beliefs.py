@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from mdoc_reader.trust import anchors, clock
 from mdoc_reader.trust.anchors import TrustAnchors
 from mdoc_reader.trust.clock import Clock
 from mdoc_reader.trust.codes import AS_WRITTEN, Grading
+from mdoc_reader.trust.revocation import Revocations
 from mdoc_reader.trust.store import Believed, Watched, offers_of
 from mdoc_reader.verification.certificate import SignerCache
 
@@ -30,6 +33,7 @@ class Beliefs:
         store: the folder of a store; None without one.
         grading: how findings about certificates weigh here.
         keeps_time: the clock whose floor signed lists raise.
+        ages: how long after its issue a list of revocation is believed at most, by document type.
         floor: where that floor is kept over a restart; None to forget it.
     """
 
@@ -41,6 +45,7 @@ class Beliefs:
         grading: Grading = AS_WRITTEN,
         keeps_time: Clock | None = None,
         floor: Path | None = None,
+        ages: Mapping[str, timedelta] | None = None,
     ) -> None:
         """Begin with the folders; `load` takes the store."""
         self._fixed = fixed
@@ -49,6 +54,8 @@ class Beliefs:
         self._clock = keeps_time
         self._floor = floor
         self._cache = None if fixed is None else SignerCache(fixed, grading)
+        self._ages = dict(ages or {})
+        self._revocations: Revocations | None = None
         self.generation = 0
         """The number of the store's generation that is believed; 0 without one."""
 
@@ -56,6 +63,11 @@ class Beliefs:
     def signers(self) -> SignerCache | None:
         """What signers are judged by; None where nobody is trusted at all."""
         return self._cache
+
+    @property
+    def revocations(self) -> Revocations | None:
+        """The lists of revocation that are held; None without a store."""
+        return self._revocations
 
     def load(self) -> None:
         """Take the store as it is now. Blocks for as long as reading it takes; never raises for what is in it."""
@@ -77,6 +89,7 @@ class Beliefs:
         if self._fixed is not None and len(self._fixed):
             together = anchors.collect([*offers_of(self._fixed), *offers_of(believed.anchors)])[0]
         self._cache = SignerCache(together, self._grading)
+        self._revocations = Revocations(believed.revocations, self._ages)
         self.generation = believed.number
         log.info("trust: generation %d, %d anchors", believed.number, len(together))
         if self._clock is not None and self._clock.raise_floor(believed.signed_moments) and self._floor is not None:

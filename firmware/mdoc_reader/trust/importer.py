@@ -14,11 +14,25 @@ from pathlib import Path
 
 from mdoc_reader.model.reasons import Malformed, ReasonCode, Severity
 from mdoc_reader.model.verdict import Finding
-from mdoc_reader.trust import anchors, generation, held, lote, sniff, trusted_list, vical
+from mdoc_reader.trust import (
+    anchors,
+    crl,
+    generation,
+    held,
+    identifier_list,
+    lote,
+    revocation_list,
+    sniff,
+    status_list,
+    trusted_list,
+    vical,
+)
 from mdoc_reader.trust.anchors import Grant, Offer, TrustAnchors
 from mdoc_reader.trust.generation import Generation, StoreCode, StoreError
 from mdoc_reader.trust.held import ANCHORS, Change, Contents, Held, Pin
 from mdoc_reader.trust.lists import Entry, ListKind, Order, Origin, SignedList, SkippedEntry
+from mdoc_reader.trust.packing import unpacked
+from mdoc_reader.trust.revocation_list import OpenedList, RevocationList
 
 MAX_FILE = 32 * 1024 * 1024
 MAX_FILES = 1000
@@ -281,6 +295,14 @@ def _write(store: Path, number: int, desk: _Desk) -> None:
     generation.write(store, number, contents.facts(), files, verify)
 
 
+def lookup(data: bytes) -> RevocationList:
+    """Return a compiled list of revocation. Raises StoreError."""
+    try:
+        return revocation_list.read(data)
+    except Malformed as problem:
+        raise StoreError(StoreCode.DAMAGED, str(problem)) from None
+
+
 def verify(made: Generation) -> None:
     """Read a generation as the reader will. Raises StoreError."""
     contents = held.contents_of(made.facts)
@@ -288,6 +310,8 @@ def verify(made: Generation) -> None:
         data = made.read(name)
         if name == ANCHORS:
             collected(contents, held.unpack_entries(data))
+        elif any(one.compiled == name for one in contents.lists):
+            lookup(data)
 
 
 # What each kind is opened by.
@@ -300,7 +324,7 @@ def _open_certificates(desk: _Desk, name: str, data: bytes) -> Opened:
     entries: list[Entry] = []
     skipped: list[SkippedEntry] = []
     findings: list[Finding] = []
-    for number, der in enumerate(anchors.certificates_in(data)):
+    for number, der in enumerate(anchors.certificates_in(unpacked(data))):
         offer = Offer(der, Grant(origin), name)
         found = anchors.anchor_from(offer)
         where = f"certificate {number + 1}"
@@ -331,9 +355,28 @@ def _signed(opener: Callable[[bytes, Sequence[bytes], datetime], SignedList]) ->
     return open_signed
 
 
+def _told(opened: OpenedList) -> Opened:
+    return Opened(opened.origin, opened.order, findings=opened.findings, compiled=opened.compiled)
+
+
+def _open_crl(desk: _Desk, _: str, data: bytes) -> Opened:
+    return _told(crl.open_crl(unpacked(data), desk.trusted(), desk.orders.at))
+
+
+def _open_status_list(desk: _Desk, _: str, data: bytes) -> Opened:
+    return _told(status_list.open_status_list(unpacked(data), desk.trusted(), desk.orders.at, named=desk.pins))
+
+
+def _open_identifier_list(desk: _Desk, _: str, data: bytes) -> Opened:
+    return _told(identifier_list.open_identifier_list(unpacked(data), desk.trusted(), desk.orders.at, named=desk.pins))
+
+
 _OPENERS: dict[ListKind, Callable[[_Desk, str, bytes], Opened]] = {
     ListKind.CERTIFICATES: _open_certificates,
     ListKind.VICAL: _signed(vical.open_vical),
     ListKind.LOTE: _signed(lote.open_lote),
     ListKind.TRUSTED_LIST: _signed(trusted_list.open_trusted_list),
+    ListKind.CRL: _open_crl,
+    ListKind.STATUS_LIST: _open_status_list,
+    ListKind.IDENTIFIER_LIST: _open_identifier_list,
 }

@@ -16,7 +16,8 @@ from mdoc_reader.trust import anchors, generation, held
 from mdoc_reader.trust.anchors import Offer, Skipped, TrustAnchors
 from mdoc_reader.trust.generation import Generation, StoreError
 from mdoc_reader.trust.held import ANCHORS, Contents
-from mdoc_reader.trust.importer import collected
+from mdoc_reader.trust.importer import collected, lookup
+from mdoc_reader.trust.revocation_list import RevocationList
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class Believed:
     number: int
     contents: Contents
     anchors: TrustAnchors
+    revocations: tuple[RevocationList, ...] = ()
 
     @property
     def signed_moments(self) -> tuple[datetime, ...]:
@@ -44,7 +46,9 @@ def load(path: Path) -> Believed:
     """Read the generation now believed. Raises StoreError."""
     found = generation.current(path)
     contents = held.contents_of(found.facts)
-    return Believed(found.number, contents, collected(contents, held.unpack_entries(found.read(ANCHORS))))
+    trusted = collected(contents, held.unpack_entries(found.read(ANCHORS)))
+    revocations = tuple(lookup(found.read(one.compiled)) for one in contents.lists if one.compiled is not None)
+    return Believed(found.number, contents, trusted, revocations)
 
 
 def load_all(paths: Iterable[Path]) -> tuple[TrustAnchors, tuple[Skipped, ...]]:
