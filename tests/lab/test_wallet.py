@@ -326,7 +326,7 @@ def test_a_wallet_that_wants_reader_authentication_declines_without(fault: str) 
     elif fault == "untrusted":
         wallet.trusted_readers = (certificates.make_reader_ca().certificate,)
     elif fault == "rsa":
-        identity = request.ReaderIdentity(READER.key, (rsa_certificate(),))
+        identity = request.ReaderIdentity(READER.signer, (rsa_certificate(),))
     engaged = wallet.engage()
     end = scan(engaged, identity)
     asked = request.parse_device_request(end.request(AGE_AND_NAME))

@@ -1,4 +1,4 @@
-"""The command line: `mdoc-reader run | doctor | nfc probe | inspect | verify | trust … | config check`."""
+"""The command line: `mdoc-reader run | doctor | nfc probe | inspect | verify | trust … | key … | config check`."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # The desk's commands are loaded only when one is used: the daemon starts without them.
     if not given or given[0] not in {"run", "config"}:
-        from mdoc_reader.app import doctor, inspect, nfc_probe, trust_command, verify_command
+        from mdoc_reader.app import doctor, inspect, key_command, nfc_probe, trust_command, verify_command
 
         doctor.add_parser(commands)
         inspect.add_parser(commands)
+        key_command.add_parser(commands)
         nfc_probe.add_parser(commands)
         trust_command.add_parser(commands)
         verify_command.add_parser(commands)

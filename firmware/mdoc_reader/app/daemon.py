@@ -111,6 +111,8 @@ async def run(settings: Settings, file: str, events: EventStream | None = None, 
                     await _serve(engine, sources, panel, events, codes)
                 finally:
                     watching.cancel()
+                    if equipment.identity is not None:
+                        equipment.identity.signer.close()
     finally:
         await radio.close()
 

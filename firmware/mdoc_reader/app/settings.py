@@ -122,6 +122,7 @@ class Settings(Section, frozen=True):
     decoder: DriverSettings = DriverSettings(driver="zxing")
     bluetooth: DriverSettings = _DISABLED
     nfc: DriverSettings = _DISABLED
+    key: DriverSettings = _DISABLED
     pins: DriverSettings = _DISABLED
     display: DriverSettings = _DISABLED
 

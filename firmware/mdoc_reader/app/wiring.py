@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from mdoc_reader.app.identity import identity_from
 from mdoc_reader.app.settings import DriverSettings, Settings, SettingsError
 from mdoc_reader.engagement.ports import Camera, Decoder
 from mdoc_reader.mdoc.request import ItemsRequest, ReaderIdentity
@@ -34,7 +35,7 @@ from mdoc_reader.trust.clock import Clock, load_floor, system_was_set
 from mdoc_reader.trust.codes import Grading
 from mdoc_reader.trust.generation import StoreError
 
-KINDS = ("camera", "decoder", "bluetooth", "nfc", "pins", "display")
+KINDS = ("camera", "decoder", "bluetooth", "nfc", "key", "pins", "display")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,13 @@ def load_beliefs(settings: Settings, file: str) -> tuple[Beliefs, Clock, tuple[a
 def load_identity(settings: Settings, file: str) -> ReaderIdentity | None:
     """Load the reader's key and certificates for reader authentication; None when not configured."""
     key_path, chain_path = settings.reader.reader_key, settings.reader.reader_certificates
+    if settings.key.driver != "disabled":
+        if key_path is not None or chain_path is None:
+            raise SettingsError(
+                f"{file}: [key] takes the place of reader.reader_key, beside reader.reader_certificates"
+            )
+        driver = load_driver("key", settings.key, product=settings.reader.product, file=file)
+        return identity_from(driver, Path(str(expand(chain_path, places()))), file)
     if key_path is None and chain_path is None:
         return None
     if key_path is None or chain_path is None:

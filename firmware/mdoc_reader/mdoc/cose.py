@@ -184,6 +184,21 @@ def verify_mac(cose: Cose, key: bytes, payload: bytes) -> bool:
     return hmac.compare_digest(expected, cose.proof)
 
 
+def algorithm_of(row: Curve) -> Algorithm:
+    """Return the algorithm that goes with a curve unless another is asked for. Raises KeyError for one without any."""
+    return _DEFAULT_FOR_CURVE[row.name]
+
+
+def raw_signature(key: SigningPrivateKey, message: bytes, row: Curve, algorithm: Algorithm) -> bytes:
+    """Sign as COSE writes it: r || s at full length, or EdDSA. Raises ValueError where the algorithm does not fit."""
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        return key.sign(message)
+    if algorithm.hash is None:
+        raise ValueError(f"{algorithm.name} does not fit {row.name}")
+    r, s = decode_dss_signature(key.sign(message, _ECDSA[algorithm.number]))
+    return r.to_bytes(row.octets, "big") + s.to_bytes(row.octets, "big")
+
+
 def sign(
     key: SigningPrivateKey,
     payload: bytes,
@@ -194,16 +209,9 @@ def sign(
 ) -> list[object]:
     """Make an untagged COSE_Sign1, ready to be encoded. The algorithm defaults to the curve's own."""
     row = curve_of(key)
-    chosen = ALGORITHMS[algorithm] if algorithm is not None else _DEFAULT_FOR_CURVE[row.name]
+    chosen = ALGORITHMS[algorithm] if algorithm is not None else algorithm_of(row)
     protected = cbor.encode({ALG: chosen.number})
-    message = signature_structure(protected, payload)
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        if chosen.hash is None:
-            raise ValueError(f"{chosen.name} does not fit {row.name}")
-        r, s = decode_dss_signature(key.sign(message, ec.ECDSA(chosen.hash)))
-        proof = r.to_bytes(row.octets, "big") + s.to_bytes(row.octets, "big")
-    else:
-        proof = key.sign(message)
+    proof = raw_signature(key, signature_structure(protected, payload), row, chosen)
     return [protected, dict(unprotected or {}), None if detached else payload, proof]
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
+
 from mdoc_reader.mdoc import cbor, cose
 from mdoc_reader.mdoc.keys import PublicKey, SigningPrivateKey, curve_of
 from mdoc_reader.model.reasons import Malformed, MalformedCode
+from mdoc_reader.model.signer import ReaderSigner, SignerPublicKey
 
 LIMITS = cbor.Limits(max_bytes=256 * 1024, max_depth=16, max_items=20_000, uncounted=4096)
 _MAX_DOC_REQUESTS = 32
@@ -116,17 +119,58 @@ class DeviceRequest:
     reader_auth_all: tuple[cose.Cose, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderIdentity:
-    """The reader's key and certificate chain, leaf first, root left out."""
+class HeldKey:
+    """A private key of the crypto library as a ReaderSigner: it is in this process's memory."""
 
-    key: SigningPrivateKey = field(repr=False)
-    chain: tuple[bytes, ...] = field(repr=False)
+    words = "a key in memory"
+    waits = False
+
+    def __init__(self, key: SigningPrivateKey) -> None:
+        """Hold a key. Raises Malformed(UNSUPPORTED) for one on another curve than the protocol's."""
+        self._key = key
+        self._row = curve_of(key)
+        self._algorithm = cose.algorithm_of(self._row)
+
+    @property
+    def public_key(self) -> SignerPublicKey:
+        """The public half."""
+        return self._key.public_key()
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature as COSE writes it."""
+        return cose.raw_signature(self._key, message, self._row, self._algorithm)
+
+    def prepare(self) -> None:
+        """Do nothing: it is always ready."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class ReaderIdentity:
+    """The reader's key and certificate chain, leaf first, root left out.
+
+    All of a readerAuth but its signature is encoded here, once.
+    """
+
+    __slots__ = ("_front", "_protected", "chain", "signer")
+
+    def __init__(self, signer: ReaderSigner | SigningPrivateKey, chain: Sequence[bytes]) -> None:
+        """Take who signs, or a private key, and DER certificates. Raises Malformed(UNSUPPORTED), ValueError."""
+        if not chain:
+            raise ValueError("a reader's identity has one certificate at least")
+        if isinstance(signer, (ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)):
+            signer = HeldKey(signer)
+        self.signer: ReaderSigner = signer
+        self.chain = tuple(chain)
+        self._protected = cbor.encode({cose.ALG: cose.algorithm_of(curve_of(signer.public_key)).number})
+        header: object = self.chain[0] if len(self.chain) == 1 else list(self.chain)
+        unprotected = cbor.encode({cose.X5CHAIN: header})
+        self._front = b"\x84" + cbor.bstr(self._protected) + unprotected + b"\xf6"
 
     def sign(self, payload: bytes) -> bytes:
-        """Return an encoded COSE_Sign1 over a detached payload, x5chain unprotected."""
-        header: object = self.chain[0] if len(self.chain) == 1 else list(self.chain)
-        return cbor.encode(cose.sign(self.key, payload, detached=True, unprotected={cose.X5CHAIN: header}))
+        """Return an encoded COSE_Sign1 over a detached payload, x5chain unprotected. Raises SignerError."""
+        return self._front + cbor.bstr(self.signer.sign(cose.signature_structure(self._protected, payload)))
 
 
 def reader_authentication_bytes(session_transcript: bytes, items_request_bytes: bytes) -> bytes:

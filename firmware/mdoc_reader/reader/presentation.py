@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from mdoc_reader.mdoc import cbor, request, response, session, transcript
@@ -18,6 +19,7 @@ from mdoc_reader.mdoc.keys import AgreementPrivateKey, encode_cose_key
 from mdoc_reader.model.connection import BleMethod
 from mdoc_reader.model.decision import Decision, Outcome
 from mdoc_reader.model.reasons import Malformed, ReasonCode
+from mdoc_reader.model.signer import SignerError
 from mdoc_reader.model.verdict import ResponseVerdict
 from mdoc_reader.policy.conversation import Ask, in_doubt, proceed
 from mdoc_reader.policy.profile import Profile, Question
@@ -241,12 +243,20 @@ class Presentation:
         link, cipher, question = self._link, self._cipher, self._question
         if link is None or cipher is None or question is None:
             raise LinkError(LinkCode.CLOSED)
-        asked = request.build_device_request(
+        build = partial(
+            request.build_device_request,
             (question.encoded,),
             self._transcript,
             reader=gear.identity,
             all_at_once=self._engaged.device.capabilities.reader_auth_all,
         )
+        # A token takes its time; a key in memory is quicker than a thread.
+        waits = gear.identity is not None and gear.identity.signer.waits
+        try:
+            asked = await asyncio.to_thread(build) if waits else build()
+        except SignerError as error:
+            log.warning("reader key: %s", error)
+            raise Ended(Outcome.FAILED, error.code) from None
         data = cipher.encrypt(asked)
         message: session.SessionEstablishment | session.SessionData
         message = (
