@@ -34,7 +34,11 @@ AIR: tuple[tuple[str, str, str], ...] = (
     ("Write Request, CCCD of Server2Client", "18013-5", "The messages of the server are notifications."),
     ("Write Command, State", "18013-5", "State=01 begins the session; State=02 ends it."),
     ("Write Command, Client2Server", "18013-5", "A message, in chunks of MTU - 3."),
-    ("Handle Value Notification", "18013-5", "A message, in chunks of MTU - 3, ours of MTU - 5; State=02 where the server ends it."),
+    (
+        "Handle Value Notification",
+        "18013-5",
+        "A message, in chunks of MTU - 3, ours of MTU - 5; State=02 where the server ends it.",
+    ),
     ("LE Credit Based Connection", "specification", "Opens the channel."),
     ("Flow Control Credit", "specification", "The kernel's credits: as it reads, it lets more come."),
     ("K-frame", "18013-5", "The messages with their length."),
