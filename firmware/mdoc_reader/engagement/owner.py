@@ -101,7 +101,7 @@ class Owner(Generic[D]):
                 await life.ended.wait()
         except TimeoutError:
             self._quarantine(life)
-        self._available = False  # nobody is told: it was closed, it did not fail
+        self._set_available(False, None)
 
     def _replace(self) -> None:
         loop = self._loop
