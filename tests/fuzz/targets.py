@@ -13,6 +13,7 @@ from pathlib import Path
 
 import card_targets
 import isodep_targets
+import revocation_targets
 import trust_targets
 
 from mdoc_reader.mdoc import cbor, cose, engagement, handover, keys, mso, ndef, request, response, session, transcript
@@ -95,6 +96,7 @@ def _made() -> list[bytes]:
         bytes.fromhex("d1010a55036170706c653a2f2f78"),
         *card_targets.examples(_handover()),
         *trust_targets.examples(),
+        *revocation_targets.examples(),
         *isodep_targets.examples(),
     ]
 
@@ -186,6 +188,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "verdict": _verdict,
     **card_targets.PARSERS,
     **trust_targets.PARSERS,
+    **revocation_targets.PARSERS,
     **isodep_targets.PARSERS,
 }
 

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import card_targets
 import isodep_targets
 import pytest
+import revocation_targets
 import trust_targets
 from planted import PLANTED
 from targets import TARGETS
@@ -21,7 +22,12 @@ import fuzz
 
 RUNS = 100_000
 FEWER = 20_000
-_FEWER_FOR = {*card_targets.PARSERS, *isodep_targets.PARSERS, *trust_targets.PARSERS}
+_FEWER_FOR = {
+    *card_targets.PARSERS,
+    *isodep_targets.PARSERS,
+    *trust_targets.PARSERS,
+    *revocation_targets.PARSERS,
+}
 _AT_A_TIME = 2
 _PATIENCE = 600.0
 

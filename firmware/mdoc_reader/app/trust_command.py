@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mdoc_reader.app import wiring
+from mdoc_reader.app.sync_command import add_sync
 from mdoc_reader.model.reasons import Severity
 from mdoc_reader.trust import anchors, generation, importer, store
 from mdoc_reader.trust.anchors import Anchor
@@ -51,6 +52,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     shown.set_defaults(function=_show)
     past = actions.add_parser("history", help="what was changed, when, and against which rule")
     past.set_defaults(function=_history)
+    add_sync(actions)
     for action in (brought, pinned, listed, shown, past):
         action.add_argument("--store", type=Path, metavar="DIR", help="the store's folder; default: {state}/trust")
         action.add_argument("--json", action="store_true", help="print JSON")

@@ -48,6 +48,28 @@ class FollowSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw
     """Allow servers at private addresses, which a certificate from elsewhere has no business with."""
 
 
+Reaction = Literal["accept", "undetermined", "refuse"]
+
+
+class RevocationSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """What it means where no list tells whether a document or its signer is revoked. What is revoked never opens."""
+
+    unknown: Reaction = "undetermined"
+    """The document names a list that this reader does not have."""
+    stale: Reaction = "undetermined"
+    """The list it has is past its end, or older than `max_age`."""
+    none: Reaction = "accept"
+    """The document names no list."""
+    application: Reaction = "undetermined"
+    """The list gives it a status whose meaning is the issuer's."""
+    signer_unknown: Reaction = "undetermined"
+    """The signer's certificate names a revocation list that this reader does not have."""
+    signer_stale: Reaction = "undetermined"
+    """The signer's revocation list is too old."""
+    signer_none: Reaction = "accept"
+    """The signer's certificate names no revocation list."""
+
+
 class TrustSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What is believed beside `reader.trust_anchors`."""
 
@@ -58,8 +80,10 @@ class TrustSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
     sources: Annotated[tuple[SourceSettings, ...], msgspec.Meta(max_length=64)] = ()
     """Where lists are fetched from."""
     follow: FollowSettings = FollowSettings()
+    revocation: dict[str, RevocationSettings] = {}
+    """What doubts about revocation mean, by docType; `*` for all others. It counts where there is a store."""
     max_age: dict[str, Age] = {}
-    """Seconds after which what was said about a document's status is too old, by docType, or by a kind of list."""
+    """Seconds after which what was said about a document's status is too old, by docType; `*` for all others."""
     untrusted_clock: Literal["refuse", "warn"] = "refuse"
     """Whether nothing opens while the time cannot be relied on."""
     clock: Literal["detect", "kept"] = "detect"

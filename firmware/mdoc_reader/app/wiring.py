@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -17,12 +18,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from mdoc_reader.app.identity import identity_from
 from mdoc_reader.app.settings import DriverSettings, Settings, SettingsError
+from mdoc_reader.app.trust_settings import RevocationSettings, TrustSettings
 from mdoc_reader.engagement.ports import Camera, Decoder
 from mdoc_reader.mdoc.request import ItemsRequest, ReaderIdentity
 from mdoc_reader.model.sign import By
 from mdoc_reader.nfc.ports import NfcDevice
 from mdoc_reader.outputs.ports import Display, Pins
 from mdoc_reader.policy.profile import Profile, Question
+from mdoc_reader.policy.revocation import Reaction, RevocationPolicy, RevocationRule
 from mdoc_reader.reader.armed import ArmedService
 from mdoc_reader.reader.beliefs import Beliefs
 from mdoc_reader.reader.keypool import KeyPool
@@ -35,6 +38,7 @@ from mdoc_reader.trust.clock import Clock, load_floor, system_was_set
 from mdoc_reader.trust.codes import Grading
 from mdoc_reader.trust.generation import StoreError
 
+_OTHERS = "*"
 KINDS = ("camera", "decoder", "bluetooth", "nfc", "key", "pins", "display")
 
 
@@ -171,9 +175,25 @@ def load_beliefs(settings: Settings, file: str) -> tuple[Beliefs, Clock, tuple[a
     kept = settings.trust.clock == "kept"
     clock = Clock(load_floor(floor), was_set=(lambda: True) if kept else system_was_set)
     folder = None if settings.trust.store is None else Path(str(expand(settings.trust.store, places())))
-    beliefs = Beliefs(fixed, folder, grading=grading, keeps_time=clock, floor=floor)
+    ages = revocation_policy(settings).ages
+    beliefs = Beliefs(fixed, folder, grading=grading, keeps_time=clock, floor=floor, ages=ages)
     beliefs.load()
     return beliefs, clock, skipped
+
+
+def revocation_policy(settings: Settings) -> RevocationPolicy:
+    """Return what doubts about revocation mean here."""
+    trust = settings.trust
+    doctypes = {*trust.revocation, *(name for name in trust.max_age if "." in name)} - {_OTHERS}
+    rules = {name: _revocation_rule(trust, name) for name in doctypes}
+    return RevocationPolicy(_revocation_rule(trust, _OTHERS), rules)
+
+
+def _revocation_rule(trust: TrustSettings, doctype: str) -> RevocationRule:
+    chosen = trust.revocation.get(doctype) or trust.revocation.get(_OTHERS) or RevocationSettings()
+    age = trust.max_age.get(doctype, trust.max_age.get(_OTHERS))
+    reactions = {name: Reaction(value) for name, value in msgspec.structs.asdict(chosen).items()}
+    return RevocationRule(**reactions, max_age=None if age is None else timedelta(seconds=age))
 
 
 def load_identity(settings: Settings, file: str) -> ReaderIdentity | None:
@@ -224,6 +244,8 @@ def equipment_of(settings: Settings, file: str, radio: BleRadio, beliefs: Belief
         ArmedService(radio, ble_limits) if ahead else None,
         settings.tap.prefer_transfer,
         lambda: clock.read().doubt,
+        revocations=lambda: beliefs.revocations,
+        revocation=revocation_policy(settings),
         refuse_in_doubt=settings.trust.untrusted_clock == "refuse",
     )
 

@@ -114,7 +114,9 @@ def _claims(uri: str, shape: TokenShape) -> dict[str, object]:
 
 def _token(signer: Credential, claims: Mapping[str, object], kind: str, shape: TokenShape) -> bytes:
     given = {name: value for name, value in claims.items() if value is not None}
-    return _jwt(signer, given, kind, shape) if shape.jwt else cwt(signer, _by_number(given), kind, shape)
+    if shape.jwt:
+        return sign_jwt(signer, json.dumps(given, default=_json).encode(), kind, shape)
+    return cwt(signer, _by_number(given), kind, shape)
 
 
 def _by_number(claims: Mapping[str, object]) -> bytes:
@@ -142,19 +144,18 @@ def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _jwt(signer: Credential, claims: Mapping[str, object], kind: str, shape: TokenShape) -> bytes:
+def sign_jwt(signer: Credential, payload: bytes, kind: str, shape: TokenShape = PLAIN) -> bytes:
+    """Sign a payload as a JWT, whatever it is."""
     row = curve_of(signer.key)
     algorithm = cose.algorithm_of(row)
     chain = [signer.der] if shape.chain is None else shape.chain
     header = {"alg": _JWS[algorithm.number], "typ": kind, **shape.headers}
     if chain:
         header["x5c"] = [base64.b64encode(each).decode() for each in chain]
-    written = json.dumps(claims, default=_json).encode()
-    signed = f"{base64url(json.dumps(header).encode())}.{base64url(written)}".encode()
-    proof = cose.raw_signature(signer.key, signed, row, algorithm)
-    if shape.alter:
-        signed = signed.split(b".")[0] + b"." + base64url(shape.alter(written)).encode()
-    return signed + b"." + base64url(proof).encode()
+    head = base64url(json.dumps(header).encode())
+    proof = cose.raw_signature(signer.key, f"{head}.{base64url(payload)}".encode(), row, algorithm)
+    sent = shape.alter(payload) if shape.alter else payload
+    return f"{head}.{base64url(sent)}.{base64url(proof)}".encode()
 
 
 def _json(value: object) -> str:

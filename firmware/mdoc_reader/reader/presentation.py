@@ -23,6 +23,7 @@ from mdoc_reader.model.signer import SignerError
 from mdoc_reader.model.verdict import ResponseVerdict
 from mdoc_reader.policy.conversation import Ask, in_doubt, proceed
 from mdoc_reader.policy.profile import Profile, Question
+from mdoc_reader.policy.revocation import RevocationPolicy, weigh_response
 from mdoc_reader.reader import events as ev
 from mdoc_reader.reader.armed import ArmedService
 from mdoc_reader.reader.engaged import Engaged
@@ -31,6 +32,7 @@ from mdoc_reader.reader.keypool import KeyPool
 from mdoc_reader.transport.ble import BleLimits, CentralServer, connect_to_peripheral, serve_for_central
 from mdoc_reader.transport.nfc_link import open_transfer
 from mdoc_reader.transport.ports import BleRadio, Link, LinkCode, LinkError, RadioTrouble
+from mdoc_reader.trust.revocation import Revocations
 from mdoc_reader.verification.certificate import SignerCache
 from mdoc_reader.verification.document import Evidence
 from mdoc_reader.verification.moments import TIME_CODES
@@ -49,7 +51,8 @@ class Equipment:
     `prefer_server`: where a phone offers both Bluetooth modes, take mdoc central client mode (we serve), as the
     standard recommends. `armed` shows a service ahead of a tap, where there are taps. `nfc_first`: where a tapped phone
     offers both, transfer over NFC although Bluetooth is there. `doubt`: why `now` is not to be trusted, if it is not;
-    `refuse_in_doubt`: whether nothing opens then.
+    `refuse_in_doubt`: whether nothing opens then. `revocations`: the lists that are held; `revocation`: what it means
+    where they do not tell.
     `now` is the wall clock for validity, `monotonic` the machine's.
     """
 
@@ -66,6 +69,8 @@ class Equipment:
     nfc_first: bool = False
     doubt: Callable[[], ReasonCode | None] = lambda: None
     refuse_in_doubt: bool = True
+    revocations: Callable[[], Revocations | None] = lambda: None
+    revocation: RevocationPolicy = field(default_factory=RevocationPolicy)
 
     @property
     def ages(self) -> tuple[int, ...]:
@@ -307,8 +312,17 @@ class Presentation:
             raise Ended(Outcome.FAILED, ReaderCode.RESPONSE_MALFORMED) from None
         items = question.items
         requested = {items.doctype: {name: frozenset(wanted) for name, wanted in items.elements.items()}}
-        evidence = Evidence(self._transcript, gear.now(), gear.signers(), self._private, requested, gear.ages)
-        self._verdicts.append(drop_unrequested(verify_response(answer, evidence), requested))
+        evidence = Evidence(
+            self._transcript,
+            gear.now(),
+            gear.signers(),
+            self._private,
+            requested,
+            gear.ages,
+            gear.revocations(),
+        )
+        verdict = weigh_response(verify_response(answer, evidence), gear.revocation)
+        self._verdicts.append(drop_unrequested(verdict, requested))
         following = proceed(gear.profile, self._verdicts)
         if isinstance(following, Decision):
             following = in_doubt(following, gear.doubt(), TIME_CODES, refuse=gear.refuse_in_doubt)

@@ -119,9 +119,7 @@ def _refused(findings: Sequence[Finding]) -> bool:
     return any(each.severity is Severity.ERROR for each in findings)
 
 
-def _way(
-    chain: Sequence[bytes], read: Sequence[CertificateFacts], root: Root
-) -> list[tuple[bytes, CertificateFacts]]:
+def _way(chain: Sequence[bytes], read: Sequence[CertificateFacts], root: Root) -> list[tuple[bytes, CertificateFacts]]:
     """Return the certificates whose step upwards was verified, and the root. What else a list brings counts nothing."""
     way: list[tuple[bytes, CertificateFacts]] = []
     for certificate, found in zip(chain, read, strict=False):

@@ -167,9 +167,7 @@ class Revocations:
             return Answer(Status.STALE, Code.SIGNER_CRL_STALE, old, one.issued)
         return Answer(Status.VALID, None, old, one.issued)
 
-    def _by_status_list(
-        self, info: named.StatusListInfo, anchor: Anchor | None, at: datetime, doctype: str
-    ) -> Answer:
+    def _by_status_list(self, info: named.StatusListInfo, anchor: Anchor | None, at: datetime, doctype: str) -> Answer:
         one = self._list(ListKind.STATUS_LIST, info.uri, info.certificate, anchor)
         if isinstance(one, Answer):
             return one

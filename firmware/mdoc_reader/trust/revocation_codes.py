@@ -58,7 +58,10 @@ class RevocationListCode(ReasonCode):
         "crl_entry_critical",
         "An entry of the revocation list has a critical extension that this reader does not know.",
     )
-    CRL_REMOVED = "crl_removed", "Entries of the revocation list say that they are revoked no longer: they do not count."
+    CRL_REMOVED = (
+        "crl_removed",
+        "Entries of the revocation list say that they are revoked no longer: they do not count.",
+    )
     CRL_REASON = "crl_reason", "Entries of the revocation list give a reason that has no meaning."
     # Status lists and identifier lists
     WRONG_TYPE = "status_list_type", "The list does not say that it is one of revoked documents."

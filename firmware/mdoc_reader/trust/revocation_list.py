@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import struct
+import sys
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ _DIGEST = 12
 _RECORD = _DIGEST + 1
 _PER_BUCKET = 4
 _MOST_BITS = 24
+_STATUS = {status: bytes((status,)) for status in (REVOKED, SUSPENDED)}
 BITS = frozenset({1, 2, 4, 8})
 
 
@@ -56,9 +58,7 @@ class Table:
         if self.count > MAX_ENTRIES:
             raise Malformed(MalformedCode.TOO_MANY_ITEMS, detail=f"at most {MAX_ENTRIES} entries")
         digest = _digest(entry)
-        part = self._parts[digest[0]]
-        part += digest
-        part.append(status)
+        self._parts[digest[0]] += digest + _STATUS[status]
 
     def pack(self) -> bytes:
         """Return directory and records; the same entries give the same bytes. What was gathered is gone then."""
@@ -76,7 +76,9 @@ class Table:
         for bucket in range(len(starts)):
             total += starts[bucket]
             starts[bucket] = total
-        return struct.pack("<BI", bits, self.count) + struct.pack(f"<{len(starts)}I", *starts) + bytes(records)
+        if sys.byteorder == "big":
+            starts.byteswap()
+        return b"".join((struct.pack("<BI", bits, self.count), starts, records))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ class RevocationList:
                 "count": self.count,
             }
         )
-        return _MAGIC + len(header).to_bytes(4, "big") + header + self._data[self._at :]
+        return b"".join((_MAGIC, len(header).to_bytes(4, "big"), header, self._data[self._at :]))
 
 
 def with_table(content: RevocationList, table: Table) -> RevocationList:

@@ -14,10 +14,12 @@ from mdoc_reader.model.reasons import Malformed, Severity
 from mdoc_reader.model.verdict import Check, CheckState, DocumentVerdict
 from mdoc_reader.trust.anchors import NONE
 from mdoc_reader.trust.codes import AS_WRITTEN, CertificateCode, Grading
+from mdoc_reader.trust.revocation import Revocations
 from mdoc_reader.verification import certificate
 from mdoc_reader.verification.age import age_of, age_over
 from mdoc_reader.verification.codes import VerificationCode as Code
 from mdoc_reader.verification.ledger import Ledger
+from mdoc_reader.verification.revocation import check_revocation
 
 MDL_NAMESPACE = "org.iso.18013.5.1"
 _HASHES: Mapping[str, Callable[[bytes], hashlib._Hash]] = {
@@ -39,6 +41,7 @@ class Evidence:
         reader_key: EReaderKey.priv, for MACs; None leaves them unchecked.
         requested: docType to namespace to identifiers asked for; None when the request is not known.
         ages: age questions to answer by the age_over_NN rule.
+        revocations: the lists of revocation that are held; None leaves revocation unchecked.
     """
 
     session_transcript: bytes = field(repr=False)
@@ -47,6 +50,7 @@ class Evidence:
     reader_key: AgreementPrivateKey | None = field(default=None, repr=False)
     requested: Mapping[str, Mapping[str, frozenset[str]]] | None = None
     ages: tuple[int, ...] = ()
+    revocations: Revocations | None = field(default=None, repr=False)
 
     @property
     def grading(self) -> Grading:
@@ -69,7 +73,9 @@ def verify_document(document: response.Document, evidence: Evidence) -> Document
         _device_authentication(document, security, evidence, ledger)
         if security.doctype != document.doctype:
             ledger.fail(Check.DOCTYPE, Code.DOCTYPE_MISMATCH)
-        if security.status is not None:
+        if evidence.revocations is not None:
+            check_revocation(document, security, signer, evidence.revocations, ledger, at=evidence.at)
+        elif security.status is not None:
             ledger.note(Code.STATUS_NOT_CHECKED)
     _requested(document, evidence, elements, ledger)
     if signer is not None:
