@@ -10,14 +10,19 @@ from pathlib import Path
 
 from mdoc_reader.engagement.tap import TapCode
 from mdoc_reader.model.reasons import MalformedCode, ReasonCode
+from mdoc_reader.model.signer import SignerTrouble
 from mdoc_reader.nfc.ports import FieldCode, NfcTrouble
 from mdoc_reader.policy.profile import PolicyCode
 from mdoc_reader.reader.events import ReaderCode
 from mdoc_reader.reader.machine import BUSY, TRANSITIONS, Phase
-from mdoc_reader.transport.ports import LinkCode
+from mdoc_reader.transport.ports import LinkCode, RadioTrouble
 from mdoc_reader.trust.anchors import TrustCode
+from mdoc_reader.trust.clock import ClockCode
 from mdoc_reader.trust.codes import CertificateCode
+from mdoc_reader.trust.generation import StoreCode
+from mdoc_reader.trust.importer import ImportCode
 from mdoc_reader.trust.list_codes import EntryCode, ListCode
+from mdoc_reader.trust.revocation_codes import RevocationCode, RevocationListCode
 from mdoc_reader.verification.codes import VerificationCode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +40,13 @@ CATALOGUE: tuple[tuple[str, type[ReasonCode]], ...] = (
     ("Trust anchors", TrustCode),
     ("Lists of trust", ListCode),
     ("Entries of lists of trust", EntryCode),
+    ("Revocation", RevocationCode),
+    ("Lists of revocation", RevocationListCode),
+    ("Imports", ImportCode),
+    ("The store of trust", StoreCode),
+    ("The clock", ClockCode),
+    ("Bluetooth", RadioTrouble),
+    ("The reader's key", SignerTrouble),
 )
 
 GRADED = (

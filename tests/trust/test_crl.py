@@ -440,7 +440,7 @@ def test_ten_thousand_entries_and_the_store_form() -> None:
 def test_the_same_serial_in_another_form_is_refused() -> None:
     for serial in (b"\0\x05", b"\xff\x85", b""):
         with pytest.raises(Malformed) as refused:
-            opened(crls.make_large_crl(iaca(), [serial]))
+            opened(crls.make_large_crl(iaca(), [b"\x07", serial, b"\x08" * 9]))
         assert refused.value.code is MalformedCode.BAD_VALUE
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import mmap
 import random
+import struct
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -111,6 +113,8 @@ class TestOfASigner:
         assert self.ask(crl([self.serial()], by=other)).code is Code.SIGNER_CRL_MISSING
         renewed = certificates.make_iaca(not_after=AT + timedelta(days=99), key=iaca().key)
         assert self.ask(crl([self.serial()], by=renewed)).code is Code.SIGNER_REVOKED  # the same name and key
+        renamed = certificates.make_iaca(common_name="Other", key=iaca().key)
+        assert self.ask(crl([self.serial()], by=renamed)).code is Code.SIGNER_CRL_MISSING
 
     def test_without_an_anchor_nobody_tells(self) -> None:
         view = Revocations([crl([self.serial()])])
@@ -292,6 +296,15 @@ def test_a_table_of_any_size(count: int, tmp_path: Path) -> None:
             assert {name: held.entry(name) for name in entries} == entries
             assert not any(held.entry(chance.randbytes(41)) for _ in range(100))
         del held
+
+
+def test_what_lies_across_two_records_is_no_entry() -> None:
+    digest = hashlib.blake2b(b"me", digest_size=12).digest()
+    head = struct.pack("<BIII", 0, 2, 0, 2)
+    plain = crl([])
+    for records, expected in ((b"\0" + digest + b"\1" * 13, 0), (bytes(13) + digest + b"\2", SUSPENDED)):
+        made = replace(plain, count=2, _data=head + records, _at=0)
+        assert revocation_list.read(made.compile()).entry(b"me") == expected
 
 
 def test_the_same_entries_give_the_same_bytes() -> None:

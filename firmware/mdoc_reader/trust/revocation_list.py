@@ -120,14 +120,12 @@ class RevocationList:
         first, behind = struct.unpack_from("<II", data, at + 5 + 4 * bucket)
         records = at + 5 + 4 * ((1 << bits) + 1)
         start, end = records + _RECORD * first, records + _RECORD * behind
-        found, place = 0, data.find(digest, start, end)
+        place = data.find(digest, start, end)
         while place >= 0:
             if (place - start) % _RECORD == 0:
-                found = data[place + _DIGEST]
-                if found == REVOKED:
-                    break
+                return data[place + _DIGEST]  # of several the heaviest: it comes first
             place = data.find(digest, place + 1, end)
-        return found
+        return 0
 
     def status(self, index: int) -> int | None:
         """Return the value at an index of a status list, None where the list ends before it."""
