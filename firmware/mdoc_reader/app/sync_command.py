@@ -8,6 +8,7 @@ be fetched or was refused, 2 the fetcher or the store cannot be used.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -23,7 +24,7 @@ from mdoc_reader.app import settings, wiring
 from mdoc_reader.app.settings import SettingsError
 from mdoc_reader.app.trust_settings import TrustSettings
 from mdoc_reader.model.reasons import Severity
-from mdoc_reader.trust import generation, spool, sync
+from mdoc_reader.trust import generation, spool, store, sync
 from mdoc_reader.trust.clock import Clock, load_floor
 from mdoc_reader.trust.generation import StoreError
 from mdoc_reader.trust.importer import Report
@@ -140,12 +141,19 @@ def sources_file(trust: TrustSettings) -> bytes:
 
 def _import(folders: _Folders, trust: TrustSettings, done: _Done) -> None:
     kinds = {source.name: ListKind(source.kind) for source in trust.sources}
-    # Never before what is certainly over, whatever the system's clock says.
-    at = Clock(load_floor(Path(wiring.places()["state"]) / "clock-floor")).read().at
-    for one in sync.import_spool(folders.spool, folders.store, at, kinds):
+    for one in sync.import_spool(folders.spool, folders.store, _now(folders.store), kinds):
         row = done.row(one.source)
         row.reports.append(one.report)
         row.kind = row.kind or one.report.kind.value
+
+
+def _now(folder: Path) -> datetime:
+    """Return the time, but never one before what is certainly over, whatever the system's clock says."""
+    clock = Clock(load_floor(Path(wiring.places()["state"]) / "clock-floor"))
+    with contextlib.suppress(StoreError):  # an empty store; another trouble shows when it is to be changed
+        contents = store.contents_of(generation.current(folder))
+        clock.raise_floor(one.origin.issued for one in contents.lists if one.origin.issued is not None)
+    return clock.read().at
 
 
 def _fetch(folder: Path, done: _Done, *, everything: bool, quiet: bool) -> None:
@@ -164,6 +172,8 @@ def _fetch(folder: Path, done: _Done, *, everything: bool, quiet: bool) -> None:
                         row.fetched = event
                 elif event.event == "begin" and not quiet:
                     print(f"[{event.number}/{event.of}] {event.source} ...", file=sys.stderr)
+                elif event.event == "again" and not quiet:
+                    print(f"      {event.code}: trying again", file=sys.stderr)
         finally:
             if child.poll() is None and sys.exc_info()[0] is not None:
                 child.terminate()

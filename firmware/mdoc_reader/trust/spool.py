@@ -124,14 +124,22 @@ def _read(path: Path) -> bytes | SpoolCode:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return SpoolCode.NOT_A_FILE if path.is_symlink() or not path.is_file() else SpoolCode.UNREADABLE
-    with open(descriptor, "rb") as stream:  # noqa: PTH123 -- a descriptor, not a path
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return SpoolCode.NOT_A_FILE
-        try:
+        with open(descriptor, "rb", closefd=False) as stream:
             data = stream.read(MAX_FILE + 1)
-        except OSError:
-            return SpoolCode.UNREADABLE
+    except OSError:
+        return SpoolCode.UNREADABLE
+    finally:
+        os.close(descriptor)
     return data if len(data) <= MAX_FILE else SpoolCode.TOO_LARGE
+
+
+def settle(spool: Path) -> None:
+    """Bring to the disk what was taken in hand: a device that falls over it has to know after its restart."""
+    with contextlib.suppress(OSError):
+        _settle(spool / INCOMING)
 
 
 def left(taken: Taken) -> None:
@@ -171,9 +179,13 @@ def ask(spool: Path, name: str, data: bytes) -> bool:
         os.fchmod(stream.fileno(), 0o644)
         os.fsync(stream.fileno())
     new.replace(target)
+    _settle(folder)
+    return True
+
+
+def _settle(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return True

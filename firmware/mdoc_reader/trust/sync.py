@@ -47,6 +47,7 @@ def import_spool(
     found, dropped = spool.waiting(folder)
     done = [_dropped(one) for one in dropped]
     for batch in _batches(found, done):
+        spool.settle(folder)
         wanted = [one for one in batch if _is_expected(one, kinds or {})]
         for one in batch:
             if one not in wanted:
