@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from mdoc_reader.edge.codes import FetchCode
 from mdoc_reader.engagement.tap import TapCode
 from mdoc_reader.model.reasons import MalformedCode, ReasonCode
 from mdoc_reader.model.signer import SignerTrouble
@@ -23,6 +24,7 @@ from mdoc_reader.trust.generation import StoreCode
 from mdoc_reader.trust.importer import ImportCode
 from mdoc_reader.trust.list_codes import EntryCode, ListCode
 from mdoc_reader.trust.revocation_codes import RevocationCode, RevocationListCode
+from mdoc_reader.trust.spool import SpoolCode
 from mdoc_reader.verification.codes import VerificationCode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +46,8 @@ CATALOGUE: tuple[tuple[str, type[ReasonCode]], ...] = (
     ("Lists of revocation", RevocationListCode),
     ("Imports", ImportCode),
     ("The store of trust", StoreCode),
+    ("Fetching lists", FetchCode),
+    ("What the fetcher handed over", SpoolCode),
     ("The clock", ClockCode),
     ("Bluetooth", RadioTrouble),
     ("The reader's key", SignerTrouble),

@@ -50,7 +50,6 @@ class ImportCode(ReasonCode):
     SAME_ORDER = "import_same_order", "The list differs from the one this reader has, and claims the same issue."
     UNCHANGED = "import_unchanged", "This reader has this list already."
     OVERRIDDEN = "import_overridden", "Taken against the rules, because a person said so."
-    FROM_THE_FUTURE = "import_from_the_future", "The list says it is issued in the future."
 
 
 @dataclass(frozen=True, slots=True)
