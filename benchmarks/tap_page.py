@@ -282,9 +282,9 @@ def report(measured: Measured) -> tuple[str, str]:
 
 _HEAD = """# NFC: transfer, tap and polling
 
-Made by `.venv/bin/python benchmarks/tap.py --write`; it takes about a quarter of an hour. Our real driver of the PN532 and
-our block protocol, on a pseudo-terminal; at its far end, in a process of its own, an emulated PN532 that keeps the time
-of line, air and firmware, with a lab phone in its field. The chip counts what every bit takes. Figures are medians,
+Made by `.venv/bin/python benchmarks/tap.py --write`; it takes a quarter of an hour. Our real driver of the PN532 and our
+block protocol, on a pseudo-terminal; at its far end, in a process of its own, an emulated PN532 that keeps the time of
+line, air and firmware, with a lab phone in its field. The chip counts what every bit takes. Figures are medians,
 spreads are quartiles; contenders take turns within every round."""
 _TRANSFER_TEXT = """## Transfer
 
@@ -292,7 +292,7 @@ A request of 1 KB to the phone and its answer back, in ENVELOPE and GET RESPONSE
 same bits take on the air and on the line, with the shortest delays between frames; the chip's firmware (0.3 ms a
 command) and everything in the reader's process come on top. *Payload alone* is what request and answer would take
 without an octet of any protocol. Short APDUs carry 255 and 256 bytes, extended ones as much as there is."""
-_PEER_TEXT = """Both carry the very same APDUs in as many frames. nfcpy runs the chip with its own driver, at the speed it is
+_PEER_TEXT = """Both carry the very same APDUs in as many frames. nfcpy runs the chip with its own driver, at the speed
 given here (by itself it takes the highest the port says it can do). It reads and writes the chip's registers and sets
 its timer anew for every frame, which raises its own floor: beside the payload alone that shows.
 
