@@ -286,33 +286,6 @@ Made by `.venv/bin/python benchmarks/tap.py --write` in a quarter of an hour. Ou
 protocol, on a pseudo-terminal; at its far end, in a process of its own, an emulated PN532 that keeps the time of line,
 air and firmware, with a lab phone in its field. The chip counts what every bit takes. Figures are medians, spreads are
 quartiles; contenders take turns within every round."""
-_TRANSFER_TEXT,
-        _transfer(measured),
-        transfer_aim,
-        "Beside nfcpy, which knows no other bit rate than 106 kbit/s. Ratios are taken within their round.",
-        _peer(measured),
-        _PEER_TEXT,
-        _shares(measured),
-        _TAP_TEXT,
-        _engagement(measured),
-        _POLL_TEXT,
-        _looks(measured),
-        loop,
-        _noticing(polling),
-        notice_aim,
-    ]
-    if measured.visits:
-        parts += [_VISIT_TEXT, _visits(measured)]
-    parts += [_DISTORTS, measured.machine]
-    return "\n\n".join(parts) + "\n", plot(measured)
-
-
-_HEAD = """# NFC: transfer, tap and polling
-
-Made by `.venv/bin/python benchmarks/tap.py --write`; it takes a quarter of an hour. Our real driver of the PN532 and our
-block protocol, on a pseudo-terminal; at its far end, in a process of its own, an emulated PN532 that keeps the time of
-line, air and firmware, with a lab phone in its field. The chip counts what every bit takes. Figures are medians,
-spreads are quartiles; contenders take turns within every round."""
 _TRANSFER_TEXT = """## Transfer
 
 A request of 1 KB to the phone and its answer back, in ENVELOPE and GET RESPONSE commands. The *floor* is the time the
