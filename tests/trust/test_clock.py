@@ -39,6 +39,16 @@ def test_the_floor_never_falls() -> None:
     assert Clock(datetime(2000, 1, 1, tzinfo=UTC)).floor == BUILT
 
 
+def test_a_signer_ahead_of_a_clock_that_is_right_moves_nothing() -> None:
+    clock = Clock(now=lambda: LATER)
+    assert not clock.raise_floor([LATER + 3650 * DAY])
+    assert clock.floor == BUILT
+    assert clock.raise_floor([LATER + 3650 * DAY, LATER - DAY])
+    assert clock.floor == LATER - DAY
+    doubtful = Clock(now=lambda: LATER, was_set=lambda: False)
+    assert doubtful.raise_floor([LATER + DAY])
+
+
 def test_doubts() -> None:
     assert Clock(now=lambda: LATER, was_set=lambda: False).read().doubt is ClockCode.NOT_SET
     near = Clock(now=lambda: LATER, believable=10 * DAY)

@@ -71,9 +71,12 @@ class Clock:
     def raise_floor(self, signed: Iterable[datetime]) -> bool:
         """Take moments that trusted publishers signed as over; True when the floor rose.
 
-        Only pass what was verified. A moment of a signer whose own clock runs ahead is a risk that is taken.
+        Only pass what was verified. What lies ahead of a clock that is not in doubt is the mistake of a signer, whose
+        word must not outlive its correction either.
         """
-        highest = max(signed, default=self._floor)
+        now = self.read()
+        over = (moment for moment in signed if now.doubt is not None or moment <= now.at)
+        highest = max(over, default=self._floor)
         rose = highest > self._floor
         self._floor = max(self._floor, highest)
         return rose
