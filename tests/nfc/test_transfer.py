@@ -100,13 +100,13 @@ def test_a_phone_without_the_application_says_so() -> None:
     [
         (NfcMethod(255, 256), (65544, 65538), Limits(255, 256)),
         (NfcMethod(65535, 65536), (261, 258), Limits(255, 256)),
-        (NfcMethod(65535, 65536), (65544, 65538), Limits(65535, 65536)),
+        (NfcMethod(65535, 65536), (65544, 65538), Limits(65535, 4096)),
         (NfcMethod(65535, 256), (65544, 65538), Limits(65535, 256)),
-        (NfcMethod(255, 65536), (65544, 65538), Limits(255, 65536)),
+        (NfcMethod(255, 65536), (65544, 65538), Limits(255, 4096)),
         (NfcMethod(65535, 65536), (261, 65538), Limits(255, 256)),
         (NfcMethod(65535, 65536), (300, 400), Limits(291, 398)),
         (NfcMethod(1000, 2000), (65544, 65538), Limits(1000, 2000)),
-        (NfcMethod(65536, 65536), (80000, 80000), Limits(65535, 65536)),
+        (NfcMethod(65536, 65536), (80000, 80000), Limits(65535, 4096)),
         (NfcMethod(1, 1), (261, 258), Limits(1, 1)),
     ],
 )

@@ -18,6 +18,7 @@ from mdoc_reader.nfc.procedure import Procedure
 
 APPLICATION = bytes.fromhex("a0000002480400")
 TAG = 0x53
+_LONGEST_RESPONSE = 4096  # so much may come before anybody is told that it comes: it costs half a percent
 _LONGEST_HEADER = 6  # tag, 84 and four octets
 
 
@@ -31,7 +32,7 @@ class Limits:
     @classmethod
     def of(cls, method: NfcMethod, way: Way) -> Limits:
         """Combine the phone's limits with those of the way to it. 255 and 256 of a phone mean the short form only."""
-        return cls(way.data(method.max_command_data), way.answer(method.max_response_data))
+        return cls(way.data(method.max_command_data), min(way.answer(method.max_response_data), _LONGEST_RESPONSE))
 
 
 def select() -> Procedure[None]:
