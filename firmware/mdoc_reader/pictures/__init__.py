@@ -1,0 +1,1 @@
+"""Portraits: decoded in a process of their own that holds no key and can open nothing."""
