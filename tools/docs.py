@@ -15,7 +15,7 @@ from mdoc_reader.model.signer import SignerTrouble
 from mdoc_reader.nfc.ports import FieldCode, NfcTrouble
 from mdoc_reader.policy.profile import PolicyCode
 from mdoc_reader.reader.events import ReaderCode
-from mdoc_reader.reader.machine import BUSY, TRANSITIONS, Phase
+from mdoc_reader.reader.phases import BUSY, TRANSITIONS, Phase
 from mdoc_reader.transport.ports import LinkCode, RadioTrouble
 from mdoc_reader.trust.anchors import TrustCode
 from mdoc_reader.trust.clock import ClockCode

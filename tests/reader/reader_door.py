@@ -29,15 +29,18 @@ from mdoc_reader.mdoc.request import ItemsRequest, ReaderIdentity
 from mdoc_reader.model.decision import Decision
 from mdoc_reader.model.reasons import ReasonCode
 from mdoc_reader.model.sign import By, Sign
+from mdoc_reader.outputs.ports import Picture
 from mdoc_reader.policy.profile import Profile, Question
+from mdoc_reader.policy.rule import Rule
 from mdoc_reader.reader.armed import ArmedService
 from mdoc_reader.reader.engine import Engine, PresentationRecord
 from mdoc_reader.reader.keypool import KeyPool
-from mdoc_reader.reader.machine import Deadlines, Phase
+from mdoc_reader.reader.phases import Deadlines, Phase
 from mdoc_reader.reader.presentation import Equipment
 from mdoc_reader.reader.taps import Said, Taps
 from mdoc_reader.transport.ble import BleLimits
 from mdoc_reader.trust import anchors
+from mdoc_reader.trust.clock import Moment
 from mdoc_reader.verification.certificate import SignerCache
 
 QUICK = Deadlines(
@@ -45,7 +48,7 @@ QUICK = Deadlines(
 )
 ASKED = Question.of(ItemsRequest(people.MDL_DOCTYPE, {people.MDL_NAMESPACE: {"age_over_18": False, "portrait": False}}))
 AT_ONCE = Manner(consent_s=0.01)
-OVER_18 = Profile("over 18", (ASKED,), age_over=18)
+OVER_18 = Profile("over 18", (ASKED,), Rule.parse("age_over(18)"))
 
 
 @dataclass
@@ -54,6 +57,7 @@ class Panel:
 
     signs: list[tuple[float, Sign]] = having(default_factory=list)
     grants: list[Decision] = having(default_factory=list)
+    portraits: list[tuple[int, int]] = having(default_factory=list)
     last_light: float | None = None
 
     def signal(self, sign: Sign, parts: tuple[str, ...] = (), by: tuple[By, ...] = ()) -> None:
@@ -62,6 +66,10 @@ class Panel:
 
     def grant(self, decision: Decision) -> None:
         self.grants.append(decision)
+
+    def show_holder(self, picture: Picture) -> None:
+        self.last_light = time.monotonic()
+        self.portraits.append((picture.width, picture.height))
 
 
 @dataclass
@@ -223,7 +231,7 @@ async def standing(
             radio,
             KeyPool(),
             lambda: cache,
-            lambda: datetime.now(UTC),
+            lambda: Moment(datetime.now(UTC)),
             time.monotonic,
             identity,
             prefer_server,

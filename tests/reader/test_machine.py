@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,9 +11,11 @@ from mdoc_reader.model.decision import Decision, Outcome
 from mdoc_reader.model.reasons import MalformedCode
 from mdoc_reader.model.sign import By, Sign
 from mdoc_reader.policy.profile import PolicyCode
+from mdoc_reader.policy.rule_codes import RuleCode
 from mdoc_reader.reader import events as ev
 from mdoc_reader.reader.events import Job, ReaderCode
-from mdoc_reader.reader.machine import BUSY, TRANSITIONS, Deadlines, Phase, Route, State, invitation, step
+from mdoc_reader.reader.machine import State, begin, step
+from mdoc_reader.reader.phases import BUSY, TRANSITIONS, Deadlines, Phase, Route
 from mdoc_reader.transport.ports import LinkCode
 
 LIMITS = Deadlines(
@@ -23,13 +25,14 @@ LIMITS = Deadlines(
     consent=3,
     receiving=3,
     verifying=1,
+    comparing=2,
     showing=2,
     tap_again=6,
     closing=1,
     total=9,
 )
-YES = Decision(Outcome.GRANTED, (PolicyCode.RULE_MET,))
-NO = Decision(Outcome.REFUSED, (PolicyCode.UNDER_AGE,))
+YES = Decision(Outcome.GRANTED, (RuleCode.RULE_MET,))
+NO = Decision(Outcome.REFUSED, (RuleCode.UNDER_AGE,))
 
 
 @dataclass
@@ -37,19 +40,21 @@ class Bench:
     """A world around the machine: keeps time, and remembers what was ordered."""
 
     state: State = field(default_factory=State)
+    limits: Deadlines = LIMITS
     now: float = 0.0
     actions: list[ev.Action] = field(default_factory=list)
     door_opened: int = 0
 
     def send(self, event: ev.Event) -> tuple[ev.Action, ...]:
         before = self.state
-        self.state, actions = step(before, event, LIMITS)
+        self.state, actions = step(before, event, self.limits)
         if self.state.phase is not before.phase:
             assert self.state.phase in TRANSITIONS[before.phase], (before.phase, event, self.state.phase)
         for action in actions:
             if isinstance(action, ev.Grant):
                 assert action.decision.granted
                 assert self.state.phase is Phase.SHOWING
+                assert before.phase in {Phase.VERIFYING, Phase.COMPARING}
                 self.door_opened += 1
         self.actions += actions
         return actions
@@ -234,7 +239,7 @@ def test_out_of_order_only_when_no_route_is_left() -> None:
         Route(By.TAP, frozenset({"nfc"})),
     )
     bench = Bench(State(routes=both))
-    assert invitation(bench.state) == ev.Show(Sign.READY, (), (By.CODE, By.TAP))
+    assert begin(bench.state, 0.0, LIMITS) == (bench.state, ev.Show(Sign.READY, (), (By.CODE, By.TAP)))
     only_taps = ev.Show(Sign.READY, ("bluetooth",), (By.TAP,))
     assert bench.send(ev.FaultRaised(0.0, "bluetooth")) == (only_taps,)
     assert bench.state.phase is Phase.IDLE
@@ -304,6 +309,110 @@ def test_a_phone_lost_over_the_radio_is_not_asked_to_tap() -> None:
     assert bench.signs()[-1] is Sign.TRY_AGAIN
 
 
+def comparing() -> Bench:
+    bench = Bench()
+    bench.to_verifying()
+    actions = bench.send(ev.Judged(bench.now, bench.started(Job.VERIFY), YES, compare=True))
+    assert ev.ShowHolder() in actions
+    assert not any(isinstance(action, ev.Grant) for action in actions)
+    assert bench.state.phase is Phase.COMPARING
+    return bench
+
+
+def test_a_yes_waits_for_the_attendant() -> None:
+    bench = comparing()
+    closing = bench.started(Job.CLOSE)
+    bench.send(ev.LinkClosed(0.2, closing))
+    assert bench.state.phase is Phase.COMPARING
+    actions = bench.send(ev.Confirmed(0.5))
+    assert actions[0] == ev.Grant(Decision(Outcome.GRANTED, (RuleCode.RULE_MET, ReaderCode.HOLDER_CONFIRMED)))
+    assert bench.send(ev.Confirmed(0.6)) == (), "once is enough"
+    bench.tick(4.0)
+    assert bench.state.phase is Phase.IDLE
+    assert bench.started(Job.CLOSE) == closing
+
+
+def test_a_portrait_of_somebody_else() -> None:
+    bench = comparing()
+    bench.send(ev.Rejected(0.5))
+    assert bench.door_opened == 0
+    assert bench.state.decision == Decision(Outcome.REFUSED, (ReaderCode.HOLDER_REJECTED,))
+    assert bench.signs()[-1] is Sign.REFUSED
+    assert bench.state.closing_job, "the link is still being closed"
+    bench.tick(1.0)
+    bench.tick(2.0)
+    assert bench.state.phase is Phase.IDLE
+
+
+def test_a_portrait_nobody_looks_at_goes_away() -> None:
+    bench = comparing()
+    bench.tick(1.0)
+    bench.tick(1.0)
+    assert bench.state.decision == Decision(Outcome.TIMED_OUT, (ReaderCode.TIMEOUT_COMPARING,))
+    assert bench.door_opened == 0
+    bench.send(ev.Confirmed(2.1))
+    assert bench.door_opened == 0
+
+
+def test_a_comparison_can_be_cancelled() -> None:
+    bench = comparing()
+    bench.send(ev.Cancelled(0.5))
+    assert bench.state.decision == Decision(Outcome.CANCELLED, (ReaderCode.CANCELLED,))
+
+
+def test_a_no_is_not_compared() -> None:
+    bench = Bench()
+    bench.to_verifying()
+    bench.send(ev.Judged(bench.now, bench.started(Job.VERIFY), NO, compare=True))
+    assert bench.state.phase is Phase.SHOWING
+
+
+def test_a_confirmation_out_of_place_does_nothing() -> None:
+    bench = Bench()
+    for event in (ev.Confirmed(0.0), ev.Rejected(0.0), ev.Woken(0.0)):
+        assert bench.send(event) == ()
+    bench.to_verifying()
+    assert bench.send(ev.Confirmed(0.0)) == ()
+    assert bench.state.phase is Phase.VERIFYING
+
+
+def test_a_reader_sleeps_and_is_woken() -> None:
+    limits = replace(LIMITS, asleep=20)
+    state, _ = begin(State(), 0.0, limits)
+    bench = Bench(state, limits)
+    assert bench.tick(19.0) == ()
+    assert bench.send(ev.Woken(19.0)) == (), "awake, and stays so"
+    assert bench.tick(19.0) == ()
+    assert bench.tick(1.0) == (ev.Show(Sign.ASLEEP),)
+    assert not bench.state.receptive
+    assert bench.state.next_deadline() is None
+    assert bench.send(ev.FaultRaised(41.0, "nfc")) == (ev.Show(Sign.FAULT, ("nfc",)),)
+    assert bench.send(ev.FaultCleared(42.0, "nfc")) == (ev.Show(Sign.READY),)
+    bench.send(ev.Tick(62.0))
+    assert bench.state.phase is Phase.ASLEEP
+    assert bench.send(ev.Woken(63.0)) == (ev.Show(Sign.READY),)
+    assert bench.state.next_deadline() == 83.0
+    bench.send(ev.EngagementOffered(64.0, b"k"))
+    assert bench.state.phase is Phase.ENGAGED
+
+
+def test_opening_hours() -> None:
+    bench = Bench()
+    assert bench.send(ev.HoursChanged(0.0, open=False)) == (ev.Show(Sign.CLOSED),)
+    assert bench.state.phase is Phase.CLOSED
+    bench.send(ev.EngagementOffered(0.0, b"k"))
+    assert bench.state.phase is Phase.CLOSED
+    assert bench.send(ev.FaultRaised(0.0, "nfc")) == (ev.Show(Sign.FAULT, ("nfc",)),)
+    assert bench.send(ev.HoursChanged(0.0, open=True)) == ()
+    assert bench.send(ev.FaultCleared(0.0, "nfc")) == (ev.Show(Sign.READY),)
+    bench.to_verifying()
+    assert bench.send(ev.HoursChanged(0.0, open=False)) == (), "who is being served is served"
+    bench.send(ev.Judged(0.0, bench.started(Job.VERIFY), YES))
+    bench.send(ev.LinkClosed(0.0, bench.started(Job.CLOSE)))
+    bench.tick(2.0)
+    assert bench.state.phase is Phase.CLOSED
+
+
 def test_short_deadlines_are_named() -> None:
     assert Deadlines().unconforming() == ()
     assert LIMITS.unconforming() == ("connecting", "consent", "receiving", "total")
@@ -311,16 +420,14 @@ def test_short_deadlines_are_named() -> None:
 
 KEYS = st.binary(min_size=1, max_size=1)
 JOBS = st.one_of(st.none(), st.integers(0, 12))
-DECISIONS = st.one_of(
-    st.none(), st.sampled_from(Outcome).map(lambda outcome: Decision(outcome, (PolicyCode.RULE_MET,)))
-)
+DECISIONS = st.one_of(st.none(), st.sampled_from(Outcome).map(lambda outcome: Decision(outcome, (RuleCode.RULE_MET,))))
 JOB_EVENTS = (ev.Prepared, ev.Connected, ev.RequestSent, ev.ResponseBegan, ev.ResponseArrived, ev.LinkClosed)
 
 
 @st.composite
 def happenings(draw: st.DrawFn) -> tuple[object, ...]:
     kind = draw(st.sampled_from(["job"] * 6 + ["judged", "failed", "tick", "engaged", "unreadable", "other"]))
-    return (kind, draw(st.integers(0, 5)), draw(KEYS), draw(JOBS), draw(DECISIONS), draw(st.floats(0, 4)))
+    return (kind, draw(st.integers(0, 11)), draw(KEYS), draw(JOBS), draw(DECISIONS), draw(st.floats(0, 4)))
 
 
 def event_of(bench: Bench, happening: tuple[object, ...]) -> ev.Event:
@@ -334,12 +441,12 @@ def event_of(bench: Bench, happening: tuple[object, ...]) -> ev.Event:
     number = job if isinstance(job, int) else bench.state.job or bench.state.closing_job
     match kind:
         case "job":
-            kind_of = JOB_EVENTS[choice]
+            kind_of = JOB_EVENTS[choice % len(JOB_EVENTS)]
             if kind_of is ev.Connected:
                 return ev.Connected(bench.now, number, near=key < b"@")
             return kind_of(bench.now, number)
         case "judged":
-            return ev.Judged(bench.now, number, decision)
+            return ev.Judged(bench.now, number, decision, compare=choice % 2 == 0)
         case "failed":
             return ev.JobFailed(bench.now, number, Outcome.FAILED, (LinkCode.LOST, ReaderCode.READER_FAULT)[choice % 2])
         case "engaged":
@@ -355,6 +462,12 @@ def event_of(bench: Bench, happening: tuple[object, ...]) -> ev.Event:
                 ev.MaintenanceChanged(bench.now, on=True),
                 ev.MaintenanceChanged(bench.now, on=False),
                 ev.Tick(bench.now),
+                ev.Confirmed(bench.now),
+                ev.Rejected(bench.now),
+                ev.Confirmed(bench.now),
+                ev.Woken(bench.now),
+                ev.HoursChanged(bench.now, open=False),
+                ev.HoursChanged(bench.now, open=True),
             )[choice]
         case _:
             return ev.Tick(bench.now)
@@ -363,28 +476,35 @@ def event_of(bench: Bench, happening: tuple[object, ...]) -> ev.Event:
 @settings(max_examples=1500, deadline=None)
 @given(st.lists(happenings(), max_size=60))
 def test_any_order_of_events(story: list[tuple[object, ...]]) -> None:
-    bench = Bench()
+    bench = Bench(limits=replace(LIMITS, asleep=15))
+    bench.state, _ = begin(bench.state, 0.0, bench.limits)
     for happening in story:
         opened, before = bench.door_opened, bench.state
         event = event_of(bench, happening)
         bench.send(event)
         state = bench.state
         if bench.door_opened > opened:
-            assert isinstance(event, ev.Judged)
-            assert before.phase is Phase.VERIFYING
-            assert event.decision is not None
-            assert event.decision.granted
+            if isinstance(event, ev.Confirmed):
+                assert before.phase is Phase.COMPARING
+                assert before.decision is not None
+                assert before.decision.granted
+            else:
+                assert isinstance(event, ev.Judged)
+                assert before.phase is Phase.VERIFYING
+                assert event.decision is not None
+                assert event.decision.granted
+                assert not event.compare
         if state.phase in BUSY:
             assert state.phase_deadline is not None
             assert state.total_deadline is not None
-        assert (state.decision is not None) == (state.phase is Phase.SHOWING)
-        assert state.closing_job == 0 or state.phase is Phase.SHOWING
+        assert (state.decision is not None) == (state.phase in {Phase.SHOWING, Phase.COMPARING})
+        assert state.closing_job == 0 or state.phase in {Phase.SHOWING, Phase.COMPARING}
     concluded = sum(isinstance(action, ev.Conclude) for action in bench.actions)
-    assert concluded == bench.state.presentation - (bench.state.phase in BUSY)
+    assert concluded == bench.state.presentation - (bench.state.phase in BUSY or bench.state.phase is Phase.COMPARING)
     # Time alone ends everything.
-    for _ in range(4):
+    for _ in range(6):
         bench.tick(LIMITS.total + 1)
-    assert bench.state.phase in {Phase.IDLE, Phase.FAULT, Phase.MAINTENANCE}
+    assert bench.state.phase in {Phase.ASLEEP, Phase.FAULT, Phase.CLOSED, Phase.MAINTENANCE}
     assert bench.state.next_deadline() is None
     accepted = sum(isinstance(action, ev.Accept) for action in bench.actions)
     released = sum(isinstance(action, ev.Release) for action in bench.actions)

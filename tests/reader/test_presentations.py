@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from reader_door import ASKED, QUICK, Door
+from reader_door import ASKED, OVER_18, QUICK, Door
 
 from mdoc_reader.lab import certificates, people
 from mdoc_reader.lab.phone_app import Manner, Mode, offer
@@ -19,9 +20,9 @@ from mdoc_reader.lab.wallet_behaviour import WalletBehaviour
 from mdoc_reader.mdoc.request import ItemsRequest, ReaderIdentity
 from mdoc_reader.model.decision import Outcome
 from mdoc_reader.model.sign import Sign
-from mdoc_reader.policy.profile import Profile, Question
+from mdoc_reader.policy.profile import Question
 from mdoc_reader.reader.engine import PresentationRecord
-from mdoc_reader.reader.machine import Phase
+from mdoc_reader.reader.phases import Phase
 
 AtTheDoor = Callable[..., None]
 
@@ -148,7 +149,7 @@ def test_second_question_in_the_same_session(at_the_door: AtTheDoor) -> None:
             assert record.decision.granted
             assert [name for name, _ in record.phases].count("verifying") == 2
 
-    at_the_door(play, profile=Profile("photo ID or mDL", (other, ASKED), age_over=18))
+    at_the_door(play, profile=replace(OVER_18, questions=(other, ASKED)))
 
 
 def test_reader_authentication_is_accepted_by_a_wallet_that_insists(at_the_door: AtTheDoor) -> None:

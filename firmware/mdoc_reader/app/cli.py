@@ -1,4 +1,4 @@
-"""The command line: `mdoc-reader run | doctor | nfc probe | inspect | verify | trust … | key … | config check`."""
+"""The command line: `mdoc-reader run | doctor | profile | nfc probe | inspect | verify | trust | key | config`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # The desk's commands are loaded only when one is used: the daemon starts without them.
     if not given or given[0] not in {"run", "config"}:
-        from mdoc_reader.app import doctor, inspect, key_command, nfc_probe, trust_command, verify_command
+        from mdoc_reader.app import (
+            doctor,
+            inspect,
+            key_command,
+            nfc_probe,
+            profile_command,
+            trust_command,
+            verify_command,
+        )
 
         doctor.add_parser(commands)
         inspect.add_parser(commands)
         key_command.add_parser(commands)
         nfc_probe.add_parser(commands)
+        profile_command.add_parser(commands)
         trust_command.add_parser(commands)
         verify_command.add_parser(commands)
     chosen = parser.parse_args(given)
@@ -90,21 +99,23 @@ def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from mdoc_reader.app import settings, wiring
+    from mdoc_reader.app import profiles, settings, wiring
 
     file = str(arguments.file)
     loaded = settings.load(arguments.file)
     drivers = wiring.load_drivers(loaded, file)
-    profile = wiring.profile_of(loaded)
+    profile = wiring.profile_of(loaded, file)
     print(f"{file}: profile {profile.name!r}: {len(profile.questions)} request(s) at most")
     for question in profile.questions:
-        for namespace, elements in question.items.elements.items():
-            kept = [name for name, retain in elements.items() if retain]
-            print(f"  asks {question.items.doctype}: {namespace}: {', '.join(elements)}")
-            if kept:
-                print(f"    with the intent to retain: {', '.join(kept)}")
-    if profile.age_over is not None:
-        print(f"  opens for: older than {profile.age_over}")
+        for items in question.items:
+            for namespace, elements in items.elements.items():
+                kept = [name for name, retain in elements.items() if retain]
+                print(f"  asks {items.doctype}: {namespace}: {', '.join(elements)}")
+                if kept:
+                    print(f"    with the intent to retain: {', '.join(kept)}")
+    print(f"  opens for: {profiles.rule_text(loaded.profile)}")
+    for line in profiles.oddities(loaded.profile, profile):
+        print(f"  warning: profile {line}")
     for kind, driver in drivers.items():
         simulated = " (simulated)" if driver.module.SIMULATED else ""
         print(f"  {kind}: {driver.name}{simulated}")

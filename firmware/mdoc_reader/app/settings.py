@@ -10,10 +10,9 @@ from typing import Annotated, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from mdoc_reader.app.profile_settings import ProfileError, ProfileSettings, check_requests
 from mdoc_reader.app.trust_settings import TrustSettings
-from mdoc_reader.verification.age import age_of
 
-MAX_AGE_QUESTIONS = 2
 MAX_BYTES = 256 * 1024
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
@@ -47,10 +46,14 @@ class DeadlineSettings(Section, frozen=True):
     consent: Seconds = 300.0
     receiving: Seconds = 300.0
     verifying: Seconds = 5.0
+    comparing: Seconds = 30.0
+    """How long a portrait is shown to be compared; then it is gone, and the answer with it."""
     showing: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 3.0
     tap_again: Annotated[float, msgspec.Meta(ge=0.1, le=120)] = 20.0
     closing: Annotated[float, msgspec.Meta(ge=0.1, le=30)] = 3.0
     total: Seconds = 660.0
+    asleep: Annotated[float, msgspec.Meta(ge=5, le=86400)] | None = None
+    """After how long without anybody the reader sleeps, to be woken by a button; without this: never."""
 
 
 class DriverSettings(Section, frozen=True):
@@ -86,23 +89,6 @@ class TapSettings(Section, frozen=True):
     """Let NFC carry the documents where a phone offers it and Bluetooth cannot: slow, and the phone must stay."""
     prefer_transfer: bool = False
     """Let NFC carry them wherever a phone offers it."""
-
-
-class RequestSettings(Section, frozen=True):
-    """One question: a document type, and the elements asked for with the intent to retain each."""
-
-    doctype: Name
-    elements: dict[str, dict[str, bool]]
-
-
-class ProfileSettings(Section, frozen=True):
-    """What is asked and what answer means yes."""
-
-    name: Name
-    request: Annotated[tuple[RequestSettings, ...], msgspec.Meta(min_length=1, max_length=8)]
-    age_over: Annotated[int, msgspec.Meta(ge=1, le=99)] | None = None
-    required: tuple[tuple[str, str], ...] = ()
-    max_rounds: Annotated[int, msgspec.Meta(ge=1, le=8)] = 3
 
 
 _DISABLED = DriverSettings(driver="disabled")
@@ -144,8 +130,21 @@ def load(path: Path) -> Settings:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: not TOML: {error}") from None
     settings = convert(tree, Settings, str(path), text)
-    _check_profile(settings.profile, str(path), text)
+    try:
+        check_requests(settings.profile)
+    except ProfileError as error:
+        raise SettingsError(f"{path}:{line_of(text, error.key)}: {error.key}: {error}") from None
     return settings
+
+
+def located(file: str, key: str, what: str) -> SettingsError:
+    """Return the error of a value that is of the right form and still cannot be used, with its line in the file."""
+    try:
+        with Path(file).open("rb") as stream:
+            line = f":{line_of(stream.read(MAX_BYTES).decode(errors='replace'), key)}"
+    except OSError:
+        line = ""
+    return SettingsError(f"{file}{line}: {key}: {what}")
 
 
 _T = TypeVar("_T")
@@ -207,14 +206,3 @@ def line_of(text: str, key: str) -> int:
 
 def _key_parts(written: str) -> list[str]:
     return [match[1] or match[2] or match[3] or "" for match in _KEY_PART.finditer(written)]
-
-
-def _check_profile(profile: ProfileSettings, file: str, text: str) -> None:
-    for index, question in enumerate(profile.request):
-        key = f"profile.request[{index}].elements"
-        if not question.elements or not all(question.elements.values()):
-            raise SettingsError(f"{file}:{line_of(text, key)}: {key}: each namespace must name one element at least")
-        ages = [name for asked in question.elements.values() for name in asked if age_of(name) is not None]
-        if len(ages) > MAX_AGE_QUESTIONS:
-            where = f"{file}:{line_of(text, key)}: {key}"
-            raise SettingsError(f"{where}: at most {MAX_AGE_QUESTIONS} age_over_NN may be asked in one session")

@@ -16,20 +16,22 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from mdoc_reader.app import profiles
 from mdoc_reader.app.identity import identity_from
-from mdoc_reader.app.settings import DriverSettings, Settings, SettingsError
+from mdoc_reader.app.profile_settings import ProfileError
+from mdoc_reader.app.settings import DriverSettings, Settings, SettingsError, located
 from mdoc_reader.app.trust_settings import RevocationSettings, TrustSettings
 from mdoc_reader.engagement.ports import Camera, Decoder
-from mdoc_reader.mdoc.request import ItemsRequest, ReaderIdentity
+from mdoc_reader.mdoc.request import ReaderIdentity
 from mdoc_reader.model.sign import By
 from mdoc_reader.nfc.ports import NfcDevice
 from mdoc_reader.outputs.ports import Display, Pins
-from mdoc_reader.policy.profile import Profile, Question
+from mdoc_reader.policy.profile import Profile
 from mdoc_reader.policy.revocation import Reaction, RevocationPolicy, RevocationRule
 from mdoc_reader.reader.armed import ArmedService
 from mdoc_reader.reader.beliefs import Beliefs
 from mdoc_reader.reader.keypool import KeyPool
-from mdoc_reader.reader.machine import Deadlines, Route
+from mdoc_reader.reader.phases import Deadlines, Route
 from mdoc_reader.reader.presentation import Equipment
 from mdoc_reader.transport.ble import BleLimits
 from mdoc_reader.transport.ports import BleRadio
@@ -127,16 +129,17 @@ def used_kinds(settings: Settings) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if not (kind == "decoder" and no_camera))
 
 
-def profile_of(settings: Settings) -> Profile:
-    """Return the profile with its questions encoded."""
-    chosen = settings.profile
-    return Profile(
-        chosen.name,
-        tuple(Question.of(ItemsRequest(asked.doctype, asked.elements)) for asked in chosen.request),
-        chosen.age_over,
-        chosen.required,
-        chosen.max_rounds,
-    )
+def path_of(written: str) -> Path:
+    """Return a path of the settings with its placeholders filled in."""
+    return Path(str(expand(written, places())))
+
+
+def profile_of(settings: Settings, file: str) -> Profile:
+    """Return the profile with its questions encoded and its lists loaded. Raises SettingsError."""
+    try:
+        return profiles.profile_of(settings.profile, profiles.site_of(settings.profile, path_of))
+    except ProfileError as error:
+        raise located(file, error.key, str(error)) from None
 
 
 def deadlines_of(settings: Settings) -> Deadlines:
@@ -148,11 +151,13 @@ def deadlines_of(settings: Settings) -> Deadlines:
         consent=given.consent,
         receiving=given.receiving,
         verifying=given.verifying,
+        comparing=given.comparing,
         showing=given.showing,
         tap_again=given.tap_again,
         closing=given.closing,
         total=given.total,
         max_rounds=settings.profile.max_rounds,
+        asleep=given.asleep,
     )
 
 
@@ -232,20 +237,20 @@ def equipment_of(settings: Settings, file: str, radio: BleRadio, beliefs: Belief
     if ahead is None:
         ahead = settings.nfc.driver != "disabled"
     return Equipment(
-        profile_of(settings),
+        profile_of(settings, file),
         radio,
         KeyPool(),
         lambda: beliefs.signers,
-        lambda: clock.read().at,
+        clock.read,
         time.monotonic,
         load_identity(settings, file),
         settings.reader.prefer_server,
         ble_limits,
         ArmedService(radio, ble_limits) if ahead else None,
         settings.tap.prefer_transfer,
-        lambda: clock.read().doubt,
         revocations=lambda: beliefs.revocations,
         revocation=revocation_policy(settings),
+        floor=lambda: clock.floor,
         refuse_in_doubt=settings.trust.untrusted_clock == "refuse",
     )
 

@@ -30,5 +30,9 @@ class Sign(StrEnum):
     ONE_ONLY = "one_only"  # more than one card or phone at the reader
     TAP_AGAIN = "tap_again"  # approve on the phone, then tap once more
     TRY_AGAIN = "try_again"  # something broke on the way
+    COMPARE = "compare"  # the attendant compares the portrait with the person
+    CLOSED = "closed"  # outside opening hours
+    ALARM = "alarm"  # the door was forced, or stands open too long
     FAULT = "fault"  # out of order
     MAINTENANCE = "maintenance"
+    ASLEEP = "asleep"  # nothing is said: lamps off, display dark

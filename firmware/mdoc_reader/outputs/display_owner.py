@@ -3,6 +3,9 @@
 The caller posts a screen and goes on; the owner draws the latest one and drops those it had no time for. A device that
 is gone (OSError) is reopened with growing pauses. A thread cannot be cancelled, so one that overruns is quarantined:
 another takes its place, and should the first ever return it releases its device and the screen is drawn once more.
+
+A portrait is drawn once and let go of at once: what is drawn again later is the same screen without it. Only a thread
+that is stuck in its driver can hold one for longer.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from mdoc_reader.outputs.ports import Display, Screen
 
@@ -94,6 +98,7 @@ class DisplayOwner:
         """Blank and release the display. False when its thread did not end within `timeout_s`; it dies with us."""
         with self._wake:
             self._closing = True
+            self._screen = None
             self._wake.notify_all()
             hands = [hand for hand in (self._hand, *self._quarantined) if hand is not None]
         ends = time.monotonic() + timeout_s
@@ -136,14 +141,13 @@ class DisplayOwner:
         display: Display | None = None
         shown = 0
         pause = self._back_off_s[0]
-        orderly = False
+        orderly, drawn = False, 0
         try:
-            while (task := self._next(hand, shown)) is not None:
-                number, screen = task
+            while self._next(hand, shown):
                 try:
                     if display is None:
                         display = self._open()
-                    display.show(screen)
+                    drawn = self._draw(display)
                     failed = False
                 except OSError:
                     failed = True
@@ -153,7 +157,7 @@ class DisplayOwner:
                     self._rest_for(hand, pause)
                     pause = min(pause * 2, self._back_off_s[1])
                 else:
-                    shown, pause = number, self._back_off_s[0]
+                    shown, pause = drawn, self._back_off_s[0]
             orderly = True
         finally:
             self._release(display)
@@ -169,14 +173,25 @@ class DisplayOwner:
             if not orderly:
                 self._report(hand, works=False)
 
-    def _next(self, hand: _Hand, shown: int) -> tuple[int, Screen] | None:
-        """Wait for a screen newer than `shown`; None when the hand's work is over."""
+    def _next(self, hand: _Hand, shown: int) -> bool:
+        """Wait for a screen newer than `shown`. False when the hand's work is over."""
         with self._wake:
             self._wake.wait_for(lambda: self._closing or hand.dismissed or self._number > shown)
             hand.busy_since = time.monotonic()  # closing counts as work too: it can get stuck like anything else
-            if self._closing or hand.dismissed or self._screen is None:
-                return None
-            return self._number, self._screen
+            return not (self._closing or hand.dismissed)
+
+    def _draw(self, display: Display) -> int:
+        """Draw the latest screen and forget its portrait; return its number."""
+        with self._wake:
+            number, screen = self._number, self._screen
+        if screen is None:  # the panel was closed meanwhile
+            return number
+        display.show(screen)
+        if screen.picture is not None:
+            with self._wake:
+                if self._screen is screen:
+                    self._screen = replace(screen, picture=None)
+        return number
 
     def _report(self, hand: _Hand, *, works: bool) -> None:
         with self._wake:

@@ -2,7 +2,7 @@
 
 Nobody has to tell colours apart or hear pitch: every sign has a rhythm of light and a rhythm of sound that no other
 sign has (WCAG 2.2 success criterion 1.4.1), and no lamp flashes more than three times a second (criterion 2.3.1).
-Words live in one table, so that another language can replace it without touching the rest.
+The words come from a language (`languages.py`); which colours a display may use comes from the sign's mood.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from mdoc_reader.model.sign import By, Sign
-from mdoc_reader.outputs.ports import Blink, Colour, Note, Screen
+from mdoc_reader.outputs.languages import DARK, Language, Words, english
+from mdoc_reader.outputs.ports import Blink, Colour, Mood, Note, Screen
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,47 +24,6 @@ class Signal:
     notes: tuple[Note, ...]
     screen: Screen
 
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a screen says: one headline, up to two small lines."""
-
-    headline: str
-    lines: tuple[str, ...] = ()
-
-
-ENGLISH: Mapping[Sign, Words] = MappingProxyType(
-    {
-        Sign.READY: Words("Show your code", ("Open your mobile ID", "and hold it here")),
-        Sign.CONNECTING: Words("Connecting", ("Keep your phone near",)),
-        Sign.APPROVE: Words("Approve on your phone", ("See what is asked,", "then share or decline")),
-        Sign.APPROVE_HERE: Words("Approve on your phone", ("Keep it on the reader", "while you do")),
-        Sign.HOLD_STILL: Words("Stay close", ("Your phone is sending",)),
-        Sign.CHECKING: Words("Checking", ("One moment, please",)),
-        Sign.GRANTED: Words("Welcome", ("You may go in",)),
-        Sign.REFUSED: Words("No entry", ("Please ask the staff",)),
-        Sign.UNDETERMINED: Words("Cannot check now", ("This is not your fault.", "Please ask the staff")),
-        Sign.DECLINED: Words("Not shared", ("Too little was shared.", "Nothing is kept")),
-        Sign.NOT_READABLE: Words("Not a mobile ID", ("Use the mobile ID", "on your phone")),
-        Sign.UNLOCK: Words("Unlock your phone", ("Then hold it here",)),
-        Sign.ONE_ONLY: Words("One at a time", ("Hold only your phone", "to the reader")),
-        Sign.TAP_AGAIN: Words("Tap once more", ("Approve on the phone,", "then hold it here again")),
-        Sign.TRY_AGAIN: Words("Please try again", ("The connection broke",)),
-        Sign.FAULT: Words("Out of order", ("Please ask the staff",)),
-        Sign.MAINTENANCE: Words("Maintenance", ("Back in a moment",)),
-    }
-)
-
-INVITATIONS: Mapping[frozenset[By], Words] = MappingProxyType(
-    {
-        frozenset({By.TAP}): Words("Tap your phone", ("Unlock it and", "hold it here")),
-        frozenset({By.TAP, By.CODE}): Words("Tap or show code", ("Hold your phone here", "with the mobile ID open")),
-    }
-)
-"""What READY says where a code is not the only way to begin."""
-
-PARTS: Mapping[str, str] = MappingProxyType({"bluetooth": "Bluetooth", "camera": "Camera", "nfc": "NFC"})
-"""Parts that can fail, as a screen names them."""
 
 _ICONS: Mapping[Sign, str] = MappingProxyType(
     {
@@ -82,8 +42,38 @@ _ICONS: Mapping[Sign, str] = MappingProxyType(
         Sign.ONE_ONLY: "one",
         Sign.TAP_AGAIN: "tap_again",
         Sign.TRY_AGAIN: "again",
+        Sign.COMPARE: "faces",
+        Sign.CLOSED: "clock",
+        Sign.ALARM: "bell",
         Sign.FAULT: "warning",
         Sign.MAINTENANCE: "wrench",
+        Sign.ASLEEP: "",
+    }
+)
+
+_MOODS: Mapping[Sign, Mood] = MappingProxyType(
+    {
+        Sign.READY: Mood.CALM,
+        Sign.CONNECTING: Mood.BUSY,
+        Sign.APPROVE: Mood.BUSY,
+        Sign.APPROVE_HERE: Mood.BUSY,
+        Sign.HOLD_STILL: Mood.BUSY,
+        Sign.CHECKING: Mood.BUSY,
+        Sign.GRANTED: Mood.GOOD,
+        Sign.REFUSED: Mood.BAD,
+        Sign.UNDETERMINED: Mood.DOUBT,
+        Sign.DECLINED: Mood.DOUBT,
+        Sign.NOT_READABLE: Mood.DOUBT,
+        Sign.UNLOCK: Mood.DOUBT,
+        Sign.ONE_ONLY: Mood.DOUBT,
+        Sign.TAP_AGAIN: Mood.BUSY,
+        Sign.TRY_AGAIN: Mood.DOUBT,
+        Sign.COMPARE: Mood.BUSY,
+        Sign.CLOSED: Mood.CALM,
+        Sign.ALARM: Mood.BAD,
+        Sign.FAULT: Mood.BAD,
+        Sign.MAINTENANCE: Mood.CALM,
+        Sign.ASLEEP: Mood.CALM,
     }
 )
 
@@ -107,8 +97,12 @@ _LAMPS: Mapping[Sign, tuple[tuple[Colour, Blink], ...]] = MappingProxyType(
         Sign.ONE_ONLY: ((Colour.AMBER, Blink(0.65, 0.65)),),
         Sign.TAP_AGAIN: ((Colour.AMBER, Blink(3.06, 0.54)),),
         Sign.TRY_AGAIN: ((Colour.AMBER, Blink(0.15, 0.7)),),
+        Sign.COMPARE: ((Colour.AMBER, Blink(0.2, 0.8)),),
+        Sign.CLOSED: ((Colour.RED, Blink(0.12, 4.88)),),
+        Sign.ALARM: ((Colour.RED, Blink(0.4, 0.1)),),
         Sign.FAULT: ((Colour.RED, Blink(0.2, 1.8)),),
         Sign.MAINTENANCE: ((Colour.AMBER, Blink(2.0, 2.0)),),
+        Sign.ASLEEP: (),
     }
 )
 
@@ -136,38 +130,49 @@ _NOTES: Mapping[Sign, tuple[Note, ...]] = MappingProxyType(
         Sign.ONE_ONLY: _beeps(587, 0.3, 0.1, gap=0.1),
         Sign.TAP_AGAIN: (Note(880, 0.12), Note(0, 0.1), Note(1175, 0.25), Note(0, 0.1), Note(1175, 0.25)),
         Sign.TRY_AGAIN: _beeps(698, 0.2, 0.2, gap=0.2),
+        Sign.COMPARE: _beeps(932, 0.1, 0.1, 0.3, gap=0.1),
+        Sign.CLOSED: (Note(494, 0.2), Note(0, 0.3), Note(392, 0.4)),
+        Sign.ALARM: _beeps(988, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, gap=0.1),
         Sign.FAULT: _beeps(247, 1.0, gap=0.0),
         Sign.MAINTENANCE: _beeps(600, 0.05, 0.05, gap=0.5),
+        Sign.ASLEEP: (),
     }
 )
-
-
-def inviting(screen: Screen, by: Collection[By]) -> Screen:
-    """Return the screen that invites people to begin in these ways; the same screen where it says so already."""
-    words = INVITATIONS.get(frozenset(by))
-    return screen if words is None else Screen("tap", words.headline, words.lines)
-
-
-def naming(screen: Screen, parts: Sequence[str]) -> Screen:
-    """Return the screen with the failed parts named in its first small line; the same screen without any."""
-    if not parts:
-        return screen
-    named = ", ".join(PARTS.get(part, part) for part in parts)
-    return replace(screen, lines=(f"No {named}", *screen.lines)[:2])
 
 
 BLANK = Screen("", "")
 """A dark display: what is shown while nothing is said."""
 
 
-def signals(words: Mapping[Sign, Words] = ENGLISH) -> Mapping[Sign, Signal]:
-    """Return every sign's signal with the given words. ValueError when a sign has no words."""
-    missing = [str(sign) for sign in Sign if sign not in words]
-    if missing:
-        raise ValueError(f"no words for: {', '.join(missing)}")
+def signals(language: Language | None = None) -> Mapping[Sign, Signal]:
+    """Return every sign's signal in a language; in English without one."""
+    words = (language or english()).signs
     return MappingProxyType(
         {
-            sign: Signal(_LAMPS[sign], _NOTES[sign], Screen(_ICONS[sign], words[sign].headline, words[sign].lines))
+            sign: Signal(_LAMPS[sign], _NOTES[sign], BLANK if sign in DARK else _screen(sign, words[sign]))
             for sign in Sign
         }
     )
+
+
+def _screen(sign: Sign, words: Words) -> Screen:
+    return Screen(_ICONS[sign], words.headline, words.lines, _MOODS[sign])
+
+
+def inviting(screen: Screen, by: Collection[By], language: Language) -> Screen:
+    """Return the screen that invites people to begin in these ways; the same screen where it says so already."""
+    words = language.invitation(by)
+    return screen if words is None else replace(screen, icon="tap", headline=words.headline, lines=words.lines)
+
+
+def naming(screen: Screen, sign: Sign, parts: Sequence[str], language: Language) -> Screen:
+    """Return the screen with the parts named in its first small line; the same screen without any.
+
+    What an alarm is about is said with the words for it.
+    """
+    if not parts:
+        return screen
+    if sign is Sign.ALARM and parts[0] in language.alarms:
+        words = language.alarms[parts[0]]
+        return replace(screen, headline=words.headline, lines=words.lines)
+    return replace(screen, lines=(language.named(sign, parts), *screen.lines)[:2])

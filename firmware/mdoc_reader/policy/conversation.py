@@ -7,12 +7,16 @@ proves that both belong to one person.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from mdoc_reader.model.decision import Decision, Outcome
 from mdoc_reader.model.reasons import ReasonCode, Severity
-from mdoc_reader.model.verdict import CheckState, DocumentVerdict, ResponseVerdict, Validity
+from mdoc_reader.model.verdict import DocumentVerdict, ResponseVerdict, Validity
 from mdoc_reader.policy.profile import PolicyCode, Profile, Question
+from mdoc_reader.policy.rule_codes import RuleCode
+from mdoc_reader.policy.truth import Truth
+from mdoc_reader.trust.clock import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,25 +26,49 @@ class Ask:
     question: Question
 
 
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The conversation is over. `document` is the one that decided, where one did."""
+
+    decision: Decision
+    document: DocumentVerdict | None = field(default=None, repr=False)
+
+
 # What one document alone amounts to, best first: the best document of a response decides, unless one is forged.
 _RANK = (Outcome.GRANTED, Outcome.REFUSED, Outcome.UNDETERMINED, Outcome.PARTIAL)
+_NOT_SHARED = frozenset({RuleCode.ELEMENT_MISSING, RuleCode.AGE_NOT_STATED})
+_MAX_REASONS = 8
 
 
-def proceed(profile: Profile, verdicts: Sequence[ResponseVerdict]) -> Ask | Decision:
-    """Return the next step after the verdicts on the answers so far. `verdicts` hold requested elements only."""
+def proceed(
+    profile: Profile,
+    asking: Sequence[Question],
+    verdicts: Sequence[ResponseVerdict],
+    moment: Moment,
+    floor: datetime | None = None,
+) -> Ask | Settled:
+    """Return the next step after the verdicts on the answers so far.
+
+    Args:
+        profile: whose rule decides.
+        asking: what this wallet is asked, in order: `Profile.asking`.
+        verdicts: on the answers, in order; they hold requested elements only.
+        moment: what time it is.
+        floor: what is certainly over; as `Rule.judge` takes it.
+    """
     if not verdicts:
-        return Ask(profile.questions[0])
+        return Ask(asking[0])
     last = verdicts[-1]
     if last.documents:
-        return _decide(profile, last)
+        return _decide(profile, last, moment, floor)
     asked = len(verdicts)
-    if asked < len(profile.questions):
+    if asked < len(asking):
         if asked >= profile.max_rounds:
-            return Decision(Outcome.FAILED, (PolicyCode.TOO_MANY_ROUNDS,))
-        return Ask(profile.questions[asked])
+            return Settled(Decision(Outcome.FAILED, (PolicyCode.TOO_MANY_ROUNDS,)))
+        return Ask(asking[asked])
     if all(verdict.declined for verdict in verdicts):
-        return Decision(Outcome.DECLINED, (PolicyCode.DECLINED,))
-    return Decision(Outcome.EMPTY, (PolicyCode.NOTHING_RETURNED,))
+        return Settled(Decision(Outcome.DECLINED, (PolicyCode.DECLINED,)))
+    return Settled(Decision(Outcome.EMPTY, (PolicyCode.NOTHING_RETURNED,)))
 
 
 def in_doubt(decision: Decision, doubt: ReasonCode | None, times: Collection[ReasonCode], *, refuse: bool) -> Decision:
@@ -65,30 +93,29 @@ def in_doubt(decision: Decision, doubt: ReasonCode | None, times: Collection[Rea
     return Decision(decision.outcome, (*decision.reasons, doubt))
 
 
-def _decide(profile: Profile, verdict: ResponseVerdict) -> Decision:
+def _decide(profile: Profile, verdict: ResponseVerdict, moment: Moment, floor: datetime | None) -> Settled:
     # One forged document spoils the whole answer, whatever the others say.
     forged = [document for document in verdict.documents if document.validity is Validity.INVALID]
     if forged:
-        return Decision(Outcome.INVALID, _errors(forged[0]))
-    decisions = [_judge(profile, document) for document in verdict.documents]
-    return min(decisions, key=lambda decision: _RANK.index(decision.outcome))
+        return Settled(Decision(Outcome.INVALID, _findings(forged[0], Severity.ERROR)), forged[0])
+    settled = [Settled(_judge(profile, document, moment, floor), document) for document in verdict.documents]
+    return min(settled, key=lambda each: _RANK.index(each.decision.outcome))
 
 
-def _errors(document: DocumentVerdict) -> tuple[ReasonCode, ...]:
-    codes = [finding.code for finding in document.findings if finding.severity is Severity.ERROR]
-    return tuple(dict.fromkeys(codes))[:8]
+def _findings(document: DocumentVerdict, severity: Severity) -> tuple[ReasonCode, ...]:
+    codes = [finding.code for finding in document.findings if finding.severity is severity]
+    return tuple(dict.fromkeys(codes))[:_MAX_REASONS]
 
 
-def _judge(profile: Profile, document: DocumentVerdict) -> Decision:
-    if any(identifier not in document.elements.get(namespace, {}) for namespace, identifier in profile.required):
-        return Decision(Outcome.PARTIAL, (PolicyCode.ELEMENT_MISSING,))
-    if profile.age_over is not None:
-        answer = document.age.get(profile.age_over, CheckState.UNDETERMINED)
-        if answer is CheckState.FAILED:
-            return Decision(Outcome.REFUSED, (PolicyCode.UNDER_AGE,))
-        if answer is not CheckState.PASSED:
-            return Decision(Outcome.PARTIAL, (PolicyCode.AGE_NOT_STATED,))
+def _judge(profile: Profile, document: DocumentVerdict, moment: Moment, floor: datetime | None) -> Decision:
+    judgement = profile.rule.judge(document, moment, floor)
+    if judgement.truth is Truth.FALSE:
+        return Decision(Outcome.REFUSED, judgement.reasons)
+    doubts = () if document.validity is Validity.VALID else _findings(document, Severity.WARNING)
+    if judgement.truth is Truth.UNKNOWN:
+        shared = _NOT_SHARED.isdisjoint(judgement.reasons)
+        reasons = (*judgement.reasons, *doubts)[:_MAX_REASONS]
+        return Decision(Outcome.UNDETERMINED if shared else Outcome.PARTIAL, reasons)
     if document.validity is not Validity.VALID:
-        warnings = tuple(f.code for f in document.findings if f.severity is Severity.WARNING)[:8]
-        return Decision(Outcome.UNDETERMINED, warnings)
-    return Decision(Outcome.GRANTED, (PolicyCode.RULE_MET,))
+        return Decision(Outcome.UNDETERMINED, doubts)
+    return Decision(Outcome.GRANTED, judgement.reasons)

@@ -15,12 +15,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from mdoc_reader.mdoc import engagement
+from mdoc_reader.model.badge import Badge
 from mdoc_reader.model.decision import Decision, Outcome
 from mdoc_reader.model.reasons import Malformed, ReasonCode
 from mdoc_reader.model.sign import By, Sign
+from mdoc_reader.outputs.ports import Picture
 from mdoc_reader.reader import events as ev
 from mdoc_reader.reader.engaged import Engaged
-from mdoc_reader.reader.machine import BUSY, Deadlines, Phase, Route, State, invitation, step
+from mdoc_reader.reader.machine import State, begin, step
+from mdoc_reader.reader.phases import BUSY, Deadlines, Phase, Route
 from mdoc_reader.reader.presentation import Equipment, Presentation
 from mdoc_reader.transport.ports import BleRadio
 
@@ -38,6 +41,9 @@ class PanelPort(Protocol):
 
     def grant(self, decision: Decision) -> None:
         """Open."""
+
+    def show_holder(self, picture: Picture) -> None:
+        """Show the portrait to whoever compares it with the person; the next sign takes it away."""
 
     @property
     def last_light(self) -> float | None:
@@ -69,6 +75,14 @@ class PresentationRecord:
     decided_to_light_ms: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """Time, sent through the queue like any event, and somebody who waits for it to have been taken."""
+
+    at: float
+    taken: asyncio.Future[None]
+
+
 @dataclass(slots=True)
 class Counters:
     """Counts since the start."""
@@ -89,13 +103,20 @@ class Engine:
         limits: Deadlines,
         observers: Sequence[Observer] = (),
         routes: tuple[Route, ...] = (),
+        *,
+        on_badge: Callable[[Badge], None] = lambda badge: None,
     ) -> None:
-        """Join the parts; `run` starts it. `routes`: as in the machine's State."""
+        """Join the parts; `run` starts it.
+
+        `routes`: as in the machine's State. `on_badge` is told of whom the door was opened for, where the profile
+        hands on a number.
+        """
         self._equipment = equipment
         self._panel = panel
         self._limits = limits
         self._observers = tuple(observers)
-        self._events: asyncio.Queue[ev.Event] = asyncio.Queue(_QUEUE)
+        self._on_badge = on_badge
+        self._events: asyncio.Queue[ev.Event | _Probe] = asyncio.Queue(_QUEUE)
         self._salt = secrets.token_bytes(16)
         self._offered: dict[bytes, Engaged] = {}
         self._presentation: Presentation | None = None
@@ -119,6 +140,12 @@ class Engine:
     def radio(self) -> BleRadio:
         """The Bluetooth adapter presentations use."""
         return self._equipment.radio
+
+    async def probe(self) -> None:
+        """Return once time sent through the queue has been through the machine: the reader is alive, idle or not."""
+        taken = asyncio.get_running_loop().create_future()
+        await self._events.put(_Probe(self._equipment.monotonic(), taken))
+        await taken
 
     def post(self, event: ev.Event) -> None:
         """Queue an event. A full queue drops what sources say; a job of ours always fits, because jobs are few."""
@@ -178,10 +205,10 @@ class Engine:
         """Run until cancelled; leaves nothing of a presentation behind."""
         while not self._events.empty():  # a part that was never there: nobody is invited first
             self._advance(self._events.get_nowait())
-        if self.state.phase is Phase.IDLE:
-            said = invitation(self.state)
-            self._panel.signal(said.sign, said.parts, said.by)
         self._phase_began = self._equipment.monotonic()
+        if self.state.phase is Phase.IDLE:
+            self.state, said = begin(self.state, self._phase_began, self._limits)
+            self._panel.signal(said.sign, said.parts, said.by)
         for observer in self._observers:
             observer.on_phase(self._phase_began, self.state.presentation, self.state.phase)
         try:
@@ -198,7 +225,7 @@ class Engine:
             if self._equipment.armed is not None:
                 await self._equipment.armed.disarm()
 
-    async def _next_event(self) -> ev.Event:
+    async def _next_event(self) -> ev.Event | _Probe:
         deadline = self.state.next_deadline()
         monotonic = self._equipment.monotonic
         if deadline is None:
@@ -209,7 +236,12 @@ class Engine:
         except TimeoutError:
             return ev.Tick(monotonic())
 
-    def _advance(self, event: ev.Event) -> None:
+    def _advance(self, event: ev.Event | _Probe) -> None:
+        if isinstance(event, _Probe):
+            self._advance(ev.Tick(event.at))
+            if not event.taken.done():
+                event.taken.set_result(None)
+            return
         before = self.state
         self.state, actions = step(before, event, self._limits)
         if before.presentation != self.state.presentation or (
@@ -260,6 +292,13 @@ class Engine:
                 self._panel.signal(sign, parts, by)
             case ev.Grant(decision):
                 self._panel.grant(decision)
+                badge = self._presentation.take_badge() if self._presentation else None
+                if badge is not None:
+                    self._on_badge(badge)
+            case ev.ShowHolder():
+                picture = self._presentation.take_picture() if self._presentation else None
+                if picture is not None:
+                    self._panel.show_holder(picture)
             case ev.Accept(_, key):
                 engaged = self._offered.pop(key, None)
                 if engaged is not None:

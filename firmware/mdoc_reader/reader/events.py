@@ -23,13 +23,17 @@ class ReaderCode(ReasonCode):
     TIMEOUT_CONSENT = "timeout_consent", "Nobody approved on the phone in time."
     TIMEOUT_RECEIVING = "timeout_receiving", "The phone's answer did not arrive in time."
     TIMEOUT_VERIFYING = "timeout_verifying", "Checking took too long."
+    TIMEOUT_COMPARING = "timeout_comparing", "Nobody confirmed in time that the portrait shows the person."
     TIMEOUT_TOTAL = "timeout_total", "The presentation took too long as a whole."
+    HOLDER_CONFIRMED = "holder_confirmed", "The attendant confirmed that the portrait shows the person."
+    HOLDER_REJECTED = "holder_rejected", "The attendant says that the portrait shows somebody else."
     CANCELLED = "cancelled", "The presentation was cancelled at the reader."
     DECRYPTION = "decryption_failed", "The phone's answer could not be decrypted."
     SESSION_MALFORMED = "session_malformed", "The phone's session message cannot be read."
     RESPONSE_MALFORMED = "response_malformed", "The phone's answer cannot be read."
     PEER_TERMINATED = "peer_terminated", "The phone ended the session without an answer."
     PEER_ERROR = "peer_error", "The phone reported an error of the session."
+    PORTRAIT_UNREADABLE = "portrait_unreadable", "The portrait that was shared cannot be shown."
     READER_FAULT = "reader_fault", "The reader failed inside: this presentation was given up."
 
 
@@ -115,11 +119,15 @@ class ResponseArrived:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The policy has spoken: a decision, or None for one more request."""
+    """The policy has spoken: a decision, or None for one more request.
+
+    `compare`: a yes counts once somebody has compared the portrait with the person.
+    """
 
     at: float
     job: int
     decision: Decision | None
+    compare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +153,35 @@ class Cancelled:
     """Somebody at the reader gave up."""
 
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The attendant says that the portrait shows the person."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The attendant says that it does not."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """Somebody pressed a button to use the reader."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class HoursChanged:
+    """The opening hours began or ended."""
+
+    at: float
+    open: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +216,10 @@ Event = (
     | EngagementUnreadable
     | JobEvent
     | Cancelled
+    | Confirmed
+    | Rejected
+    | Woken
+    | HoursChanged
     | FaultRaised
     | FaultCleared
     | MaintenanceChanged
@@ -220,6 +261,11 @@ class Show:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowHolder:
+    """Show the portrait that was shared, to be compared with the person; it goes with the next Show."""
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """Open. Only ever made from a decision that says so."""
 
@@ -239,4 +285,4 @@ class Release:
     """The presentation is over: drop its keys and data, close what is left, rest the outputs, be ready again."""
 
 
-Action = Accept | Start | Cancel | Show | Grant | Conclude | Release
+Action = Accept | Start | Cancel | Show | ShowHolder | Grant | Conclude | Release

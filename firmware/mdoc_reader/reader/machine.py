@@ -1,78 +1,33 @@
 """The reader's state machine: `step(state, event) -> (state, actions)`, pure, with time as an event.
 
 Theory of operation. A presentation begins when an engagement is offered in IDLE and walks ENGAGED, CONNECTING,
-REQUESTING, CONSENT, RECEIVING, VERIFYING; VERIFYING may ask again. Whatever ends it, by any way, goes through one door
-(`_conclude`) into SHOWING, where the decision acts at once, the person is told, and the link closes beside that.
-SHOWING ends when both are done. Rules that hold in every state:
+REQUESTING, CONSENT, RECEIVING, VERIFYING; VERIFYING may ask again, and COMPARING follows it where an attendant has to
+see the portrait before a yes counts. Whatever ends it, by any way, goes through one door (`_conclude`) into SHOWING,
+where the decision acts at once, the person is told, and the link closes beside that. SHOWING ends when both are done.
+Rules that hold in every state:
 
 - each phase of a presentation has a deadline, and so has the presentation as a whole;
 - a job's event counts only if it carries the number of the job now running; all else is stale and ignored;
 - an engagement is accepted once: its key is remembered, so a code left in view starts nothing again;
 - what was only a hint (unlock it, one at a time, tap again) gives way to the next engagement at once;
 - the reader is out of order when no way of serving is left, not when any part has failed;
+- at rest the reader invites, is out of order, closed, asleep or in maintenance, whichever is the strongest;
 - Grant is made in one place, from a decision that grants.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from mdoc_reader.model.decision import Decision, Outcome
-from mdoc_reader.model.sign import By, Sign
+from mdoc_reader.model.sign import Sign
 from mdoc_reader.policy.profile import PolicyCode
 from mdoc_reader.reader import events as ev
 from mdoc_reader.reader.events import Action, Event, Job, ReaderCode
+from mdoc_reader.reader.phases import BUSY, LIMITS, RESTING_SIGNS, SIGNS, Deadlines, Phase, Route
 from mdoc_reader.transport.ports import LinkCode
 
-
-class Phase(StrEnum):
-    """Where the reader is."""
-
-    IDLE = "idle"
-    ENGAGED = "engaged"
-    CONNECTING = "connecting"
-    REQUESTING = "requesting"
-    CONSENT = "consent"
-    RECEIVING = "receiving"
-    VERIFYING = "verifying"
-    SHOWING = "showing"
-    FAULT = "fault"
-    MAINTENANCE = "maintenance"
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One way people are served: how they begin, and the parts it takes."""
-
-    by: By
-    parts: frozenset[str]
-
-
-BUSY = frozenset({Phase.ENGAGED, Phase.CONNECTING, Phase.REQUESTING, Phase.CONSENT, Phase.RECEIVING, Phase.VERIFYING})
 _REMEMBERED = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """Seconds. The defaults honour the standard's minimum times (30 s to the session, 300 s between messages)."""
-
-    engaged: float = 2.0
-    connecting: float = 30.0
-    requesting: float = 30.0
-    consent: float = 300.0
-    receiving: float = 300.0
-    verifying: float = 5.0
-    showing: float = 3.0
-    tap_again: float = 20.0
-    closing: float = 3.0
-    total: float = 660.0
-    max_rounds: int = 3
-
-    def unconforming(self) -> tuple[str, ...]:
-        """Name the deadlines shorter than ISO 18013-5 asks for."""
-        least = {"connecting": 30, "consent": 300, "receiving": 300, "total": 330}
-        return tuple(name for name, seconds in least.items() if getattr(self, name) < seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +54,7 @@ class State:
     ignored: int = 0
     faults: frozenset[str] = frozenset()
     maintenance: bool = False
+    closed: bool = False
 
     @property
     def receptive(self) -> bool:
@@ -114,72 +70,20 @@ class State:
 
 Step = tuple[State, tuple[Action, ...]]
 
-_LIMITS = {
-    Phase.ENGAGED: ("engaged", ReaderCode.TIMEOUT_PREPARING),
-    Phase.CONNECTING: ("connecting", ReaderCode.TIMEOUT_CONNECTING),
-    Phase.REQUESTING: ("requesting", ReaderCode.TIMEOUT_REQUESTING),
-    Phase.CONSENT: ("consent", ReaderCode.TIMEOUT_CONSENT),
-    Phase.RECEIVING: ("receiving", ReaderCode.TIMEOUT_RECEIVING),
-    Phase.VERIFYING: ("verifying", ReaderCode.TIMEOUT_VERIFYING),
-}
-
-_SIGNS = {
-    Outcome.GRANTED: Sign.GRANTED,
-    Outcome.REFUSED: Sign.REFUSED,
-    Outcome.INVALID: Sign.REFUSED,
-    Outcome.UNDETERMINED: Sign.UNDETERMINED,
-    Outcome.DECLINED: Sign.DECLINED,
-    Outcome.PARTIAL: Sign.DECLINED,
-    Outcome.EMPTY: Sign.DECLINED,
-    Outcome.NOT_AN_MDOC: Sign.NOT_READABLE,
-    Outcome.TIMED_OUT: Sign.TRY_AGAIN,
-    Outcome.FAILED: Sign.TRY_AGAIN,
-    Outcome.CANCELLED: Sign.TRY_AGAIN,
-}
-
-# Every way there is from one phase to another. The drawing in the README is made from this, and tests hold step to it.
-TRANSITIONS: dict[Phase, dict[Phase, str]] = {
-    Phase.IDLE: {
-        Phase.ENGAGED: "engagement",
-        Phase.SHOWING: "not an mdoc",
-        Phase.FAULT: "fault",
-        Phase.MAINTENANCE: "maintenance on",
-    },
-    Phase.ENGAGED: {Phase.CONNECTING: "prepared", Phase.SHOWING: "ended"},
-    Phase.CONNECTING: {Phase.REQUESTING: "connected", Phase.SHOWING: "ended"},
-    Phase.REQUESTING: {
-        Phase.CONSENT: "request sent",
-        Phase.RECEIVING: "first bytes",
-        Phase.VERIFYING: "answer complete",
-        Phase.SHOWING: "ended",
-    },
-    Phase.CONSENT: {Phase.RECEIVING: "first bytes", Phase.VERIFYING: "answer complete", Phase.SHOWING: "ended"},
-    Phase.RECEIVING: {Phase.VERIFYING: "answer complete", Phase.SHOWING: "ended"},
-    Phase.VERIFYING: {Phase.REQUESTING: "one more request", Phase.SHOWING: "decided"},
-    Phase.SHOWING: {
-        Phase.ENGAGED: "engagement during a hint",
-        Phase.IDLE: "shown and closed",
-        Phase.FAULT: "shown and closed, fault",
-        Phase.MAINTENANCE: "shown and closed, maintenance on",
-    },
-    Phase.FAULT: {Phase.IDLE: "all faults cleared", Phase.MAINTENANCE: "maintenance on"},
-    Phase.MAINTENANCE: {Phase.IDLE: "maintenance off", Phase.FAULT: "maintenance off, fault"},
-}
-
 
 def step(state: State, event: Event, limits: Deadlines) -> Step:
     """Return the next state and what is to be done now, in order."""
-    if isinstance(event, (ev.FaultRaised, ev.FaultCleared, ev.MaintenanceChanged)):
-        return _conditions(state, event)
+    if isinstance(event, (ev.FaultRaised, ev.FaultCleared, ev.MaintenanceChanged, ev.HoursChanged)):
+        return _conditions(state, event, limits)
     state, actions = _time(state, event.at, limits)
     if isinstance(event, ev.Tick):
         return state, actions
     if isinstance(event, (ev.EngagementOffered, ev.EngagementUnreadable)):
         state, more = _engagement(state, event, limits)
-    elif isinstance(event, ev.Cancelled):
-        state, more = _cancelled(state, event, limits)
+    elif isinstance(event, (ev.Cancelled, ev.Confirmed, ev.Rejected, ev.Woken)):
+        state, more = _attended(state, event, limits)
     elif isinstance(event, ev.LinkClosed):
-        state, more = _closed(state, event)
+        state, more = _closed(state, event, limits)
     else:
         state, more = _job(state, event, limits)
     return state, actions + more
@@ -190,44 +94,61 @@ def _time(state: State, at: float, limits: Deadlines) -> Step:
         if state.total_deadline is not None and at >= state.total_deadline:
             return _conclude(state, at, Decision(Outcome.TIMED_OUT, (ReaderCode.TIMEOUT_TOTAL,)), limits)
         if state.phase_deadline is not None and at >= state.phase_deadline:
-            return _conclude(state, at, Decision(Outcome.TIMED_OUT, (_LIMITS[state.phase][1],)), limits)
+            return _conclude(state, at, Decision(Outcome.TIMED_OUT, (LIMITS[state.phase][1],)), limits)
         return state, ()
-    if state.phase is not Phase.SHOWING:
+    if state.phase is Phase.IDLE and state.phase_deadline is not None and at >= state.phase_deadline:
+        return replace(state, phase=Phase.ASLEEP, phase_deadline=None), (ev.Show(RESTING_SIGNS[Phase.ASLEEP]),)
+    if state.phase not in {Phase.SHOWING, Phase.COMPARING}:
         return state, ()
     actions: tuple[Action, ...] = ()
     if state.closing_job and state.closing_deadline is not None and at >= state.closing_deadline:
         actions = (ev.Cancel(state.closing_job),)
         state = replace(state, closing_job=0, closing_deadline=None)
     if state.phase_deadline is not None and at >= state.phase_deadline:
+        if state.phase is Phase.COMPARING:
+            decision = Decision(Outcome.TIMED_OUT, (ReaderCode.TIMEOUT_COMPARING,))
+            state, more = _conclude(state, at, decision, limits, linked=False)
+            return state, actions + more
         state = replace(state, phase_deadline=None)
-    state, more = _settle(state)
+    state, more = _settle(state, at, limits)
     return state, actions + more
 
 
-def _conditions(state: State, event: ev.FaultRaised | ev.FaultCleared | ev.MaintenanceChanged) -> Step:
+def _conditions(
+    state: State,
+    event: ev.FaultRaised | ev.FaultCleared | ev.MaintenanceChanged | ev.HoursChanged,
+    limits: Deadlines,
+) -> Step:
     before = state
     if isinstance(event, ev.MaintenanceChanged):
         state = replace(state, maintenance=event.on)
+    elif isinstance(event, ev.HoursChanged):
+        state = replace(state, closed=not event.open)
     elif isinstance(event, ev.FaultRaised):
         state = replace(state, faults=state.faults | {event.part})
     else:
         state = replace(state, faults=state.faults - {event.part})
-    if state.phase in BUSY or state.phase is Phase.SHOWING:
+    if state.phase in BUSY or state.phase in {Phase.SHOWING, Phase.COMPARING}:
         return state, ()  # the presentation ends by its own ways first
     resting = _resting(state)
-    sign = _rest_sign(state, resting)
-    if resting is before.phase and sign == _rest_sign(before, resting):
+    if resting is Phase.IDLE and before.phase is Phase.ASLEEP:
         return state, ()
-    return replace(state, phase=resting), (sign,)
+    sign = _rest_sign(state, resting)
+    if resting is before.phase:
+        return state, () if sign == _rest_sign(before, resting) else (sign,)
+    return _rest(state, event.at, resting, limits), (sign,)
 
 
-_RESTING_SIGNS = {Phase.IDLE: Sign.READY, Phase.FAULT: Sign.FAULT, Phase.MAINTENANCE: Sign.MAINTENANCE}
+def _rest(state: State, at: float, phase: Phase, limits: Deadlines) -> State:
+    """Enter a phase of rest; one that invites people becomes sleep after a while, where that is wished."""
+    sleep = None if limits.asleep is None or phase is not Phase.IDLE else at + limits.asleep
+    return replace(state, phase=phase, phase_deadline=sleep)
 
 
 def _rest_sign(state: State, phase: Phase) -> ev.Show:
-    parts = () if phase is Phase.MAINTENANCE else tuple(sorted(state.faults))
+    parts = tuple(sorted(state.faults)) if phase in {Phase.IDLE, Phase.FAULT} else ()
     by = {route.by for route in _open_routes(state)} if phase is Phase.IDLE else ()
-    return ev.Show(_RESTING_SIGNS[phase], parts, tuple(sorted(by)))
+    return ev.Show(RESTING_SIGNS[phase], parts, tuple(sorted(by)))
 
 
 def _open_routes(state: State) -> list[Route]:
@@ -237,12 +158,15 @@ def _open_routes(state: State) -> list[Route]:
 def _resting(state: State) -> Phase:
     if state.maintenance:
         return Phase.MAINTENANCE
-    return Phase.FAULT if state.faults and not _open_routes(state) else Phase.IDLE
+    if state.faults and not _open_routes(state):
+        return Phase.FAULT
+    return Phase.CLOSED if state.closed else Phase.IDLE
 
 
-def invitation(state: State) -> ev.Show:
-    """Return what a reader at rest says."""
-    return _rest_sign(state, _resting(state))
+def begin(state: State, at: float, limits: Deadlines) -> tuple[State, ev.Show]:
+    """Return a reader at rest as it is when it starts to serve, and what it says."""
+    phase = _resting(state)
+    return _rest(state, at, phase, limits), _rest_sign(state, phase)
 
 
 def _engagement(state: State, event: ev.EngagementOffered | ev.EngagementUnreadable, limits: Deadlines) -> Step:
@@ -278,7 +202,7 @@ def _start(state: State, at: float, phase: Phase, job: Job, limits: Deadlines) -
 
 
 def _enter(state: State, at: float, phase: Phase, limits: Deadlines) -> State:
-    return replace(state, phase=phase, phase_deadline=at + getattr(limits, _LIMITS[phase][0]))
+    return replace(state, phase=phase, phase_deadline=at + getattr(limits, LIMITS[phase][0]))
 
 
 def _job(state: State, event: ev.JobEvent, limits: Deadlines) -> Step:
@@ -303,6 +227,8 @@ def _job(state: State, event: ev.JobEvent, limits: Deadlines) -> Step:
         state, actions = _start(state, at, Phase.VERIFYING, Job.VERIFY, limits)
         return state, (*actions, ev.Show(Sign.CHECKING))
     if isinstance(event, ev.Judged) and phase is Phase.VERIFYING:
+        if event.decision is not None and event.decision.granted and event.compare:
+            return _compare(state, at, event.decision, limits)
         if event.decision is not None:
             return _conclude(state, at, event.decision, limits)
         if state.rounds + 1 >= limits.max_rounds:
@@ -311,10 +237,38 @@ def _job(state: State, event: ev.JobEvent, limits: Deadlines) -> Step:
     return state, ()
 
 
-def _cancelled(state: State, event: ev.Cancelled, limits: Deadlines) -> Step:
-    if state.phase not in BUSY:
-        return state, ()
-    return _conclude(state, event.at, Decision(Outcome.CANCELLED, (ReaderCode.CANCELLED,)), limits)
+def _compare(state: State, at: float, decision: Decision, limits: Deadlines) -> Step:
+    """Have the portrait compared before the decision counts; the phone is not kept waiting for that."""
+    closing = state.jobs_started + 1
+    actions = (ev.Cancel(state.job), ev.Start(closing, Job.CLOSE), ev.ShowHolder())
+    state = replace(
+        _enter(state, at, Phase.COMPARING, limits),
+        job=0,
+        jobs_started=closing,
+        total_deadline=None,
+        closing_job=closing,
+        closing_deadline=at + limits.closing,
+        decision=decision,
+    )
+    return state, actions
+
+
+def _attended(state: State, event: ev.Cancelled | ev.Confirmed | ev.Rejected | ev.Woken, limits: Deadlines) -> Step:
+    """Take a button. One that means nothing now does nothing."""
+    comparing = state.phase is Phase.COMPARING
+    if isinstance(event, ev.Cancelled) and (comparing or state.phase in BUSY):
+        decision = Decision(Outcome.CANCELLED, (ReaderCode.CANCELLED,))
+        return _conclude(state, event.at, decision, limits, linked=not comparing)
+    if isinstance(event, ev.Rejected) and comparing:
+        decision = Decision(Outcome.REFUSED, (ReaderCode.HOLDER_REJECTED,))
+        return _conclude(state, event.at, decision, limits, linked=False)
+    if isinstance(event, ev.Confirmed) and comparing and state.decision is not None:
+        decision = Decision(state.decision.outcome, (*state.decision.reasons, ReaderCode.HOLDER_CONFIRMED))
+        return _conclude(state, event.at, decision, limits, linked=False)
+    if isinstance(event, ev.Woken) and state.phase in {Phase.ASLEEP, Phase.IDLE}:
+        woken = _rest(state, event.at, Phase.IDLE, limits)
+        return woken, (_rest_sign(woken, Phase.IDLE),) if state.phase is Phase.ASLEEP else ()
+    return state, ()
 
 
 def _conclude(
@@ -324,10 +278,10 @@ def _conclude(
     actions: list[Action] = []
     if decision.granted:
         actions.append(ev.Grant(decision))
-    actions += [ev.Show(hint or _SIGNS[decision.outcome]), ev.Conclude(state.presentation, decision)]
-    closing = 0
+    actions += [ev.Show(hint or SIGNS[decision.outcome]), ev.Conclude(state.presentation, decision)]
+    closing, closing_deadline = state.closing_job, state.closing_deadline
     if linked:
-        closing = state.jobs_started + 1
+        closing, closing_deadline = state.jobs_started + 1, at + limits.closing
         actions += [ev.Cancel(state.job), ev.Start(closing, Job.CLOSE)]
     state = replace(
         state,
@@ -337,22 +291,23 @@ def _conclude(
         phase_deadline=at + (limits.tap_again if hint is Sign.TAP_AGAIN else limits.showing),
         total_deadline=None,
         closing_job=closing,
-        closing_deadline=at + limits.closing if closing else None,
+        closing_deadline=closing_deadline,
         decision=decision,
         hint=hint is not None,
     )
     return state, tuple(actions)
 
 
-def _closed(state: State, event: ev.LinkClosed) -> Step:
-    if state.phase is not Phase.SHOWING or event.job != state.closing_job:
+def _closed(state: State, event: ev.LinkClosed, limits: Deadlines) -> Step:
+    if event.job != state.closing_job:
         return state, ()
-    return _settle(replace(state, closing_job=0, closing_deadline=None))
+    return _settle(replace(state, closing_job=0, closing_deadline=None), event.at, limits)
 
 
-def _settle(state: State) -> Step:
+def _settle(state: State, at: float, limits: Deadlines) -> Step:
     """Leave SHOWING once the display's time is over and the link is closed."""
     if state.phase is not Phase.SHOWING or state.closing_job or state.phase_deadline is not None:
         return state, ()
     phase = _resting(state)
-    return replace(state, phase=phase, decision=None, hint=False), (ev.Release(), _rest_sign(state, phase))
+    state = _rest(replace(state, decision=None, hint=False), at, phase, limits)
+    return state, (ev.Release(), _rest_sign(state, phase))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -16,11 +16,13 @@ from uuid import UUID
 
 from mdoc_reader.mdoc import cbor, request, response, session, transcript
 from mdoc_reader.mdoc.keys import AgreementPrivateKey, encode_cose_key
+from mdoc_reader.model.badge import Badge
 from mdoc_reader.model.connection import BleMethod
-from mdoc_reader.model.decision import Decision, Outcome
+from mdoc_reader.model.decision import Outcome
 from mdoc_reader.model.reasons import Malformed, ReasonCode
 from mdoc_reader.model.signer import SignerError
-from mdoc_reader.model.verdict import ResponseVerdict
+from mdoc_reader.model.verdict import DocumentVerdict, ResponseVerdict
+from mdoc_reader.outputs.ports import Picture
 from mdoc_reader.policy.conversation import Ask, in_doubt, proceed
 from mdoc_reader.policy.profile import Profile, Question
 from mdoc_reader.policy.revocation import RevocationPolicy, weigh_response
@@ -32,6 +34,7 @@ from mdoc_reader.reader.keypool import KeyPool
 from mdoc_reader.transport.ble import BleLimits, CentralServer, connect_to_peripheral, serve_for_central
 from mdoc_reader.transport.nfc_link import open_transfer
 from mdoc_reader.transport.ports import BleRadio, Link, LinkCode, LinkError, RadioTrouble
+from mdoc_reader.trust.clock import Moment
 from mdoc_reader.trust.revocation import Revocations
 from mdoc_reader.verification.certificate import SignerCache
 from mdoc_reader.verification.document import Evidence
@@ -44,38 +47,41 @@ _RADIO_BACK_S = 5.0
 _RADIO_LOOK_S = 0.05
 
 
+async def _cannot_decode(portrait: bytes) -> Picture | None:
+    """Stand for a reader without a decoder of portraits."""
+    del portrait
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Equipment:
     """What presentations share: made once, ahead of time.
 
     `prefer_server`: where a phone offers both Bluetooth modes, take mdoc central client mode (we serve), as the
     standard recommends. `armed` shows a service ahead of a tap, where there are taps. `nfc_first`: where a tapped phone
-    offers both, transfer over NFC although Bluetooth is there. `doubt`: why `now` is not to be trusted, if it is not;
-    `refuse_in_doubt`: whether nothing opens then. `revocations`: the lists that are held; `revocation`: what it means
-    where they do not tell.
-    `now` is the wall clock for validity, `monotonic` the machine's.
+    offers both, transfer over NFC although Bluetooth is there. `moment` is the wall clock, and how far it is to be
+    trusted, `floor` what is certainly over; `refuse_in_doubt`: whether nothing opens where it is not. `revocations`:
+    the lists that are held; `revocation`: what it means where they do not tell. `badge` makes the number that the
+    building is told; `decode` turns a portrait into a picture, or None.
     """
 
     profile: Profile
     radio: BleRadio
     keys: KeyPool
     signers: Callable[[], SignerCache | None]
-    now: Callable[[], datetime]
+    moment: Callable[[], Moment]
     monotonic: Callable[[], float]
     identity: request.ReaderIdentity | None = None
     prefer_server: bool = True
     ble_limits: BleLimits = field(default_factory=BleLimits)
     armed: ArmedService | None = None
     nfc_first: bool = False
-    doubt: Callable[[], ReasonCode | None] = lambda: None
     refuse_in_doubt: bool = True
     revocations: Callable[[], Revocations | None] = lambda: None
     revocation: RevocationPolicy = field(default_factory=RevocationPolicy)
-
-    @property
-    def ages(self) -> tuple[int, ...]:
-        """The age questions of the profile."""
-        return () if self.profile.age_over is None else (self.profile.age_over,)
+    floor: Callable[[], datetime | None] = lambda: None
+    badge: Callable[[DocumentVerdict], Badge | None] = lambda document: None
+    decode: Callable[[bytes], Awaitable[Picture | None]] = _cannot_decode
 
 
 class Ended(Exception):  # noqa: N818 -- how a job ended, not a defect
@@ -109,6 +115,9 @@ class Presentation:
         self._peer_ended = False
         self._last_status: session.Status | None = session.Status.TERMINATION
         self._verdicts: list[ResponseVerdict] = []
+        self._asking: Sequence[Question] = ()
+        self._badge: Badge | None = None
+        self._picture: Picture | None = None
         self._letting_go: asyncio.Task[None] | None = None
         self.transport = ""
 
@@ -165,10 +174,8 @@ class Presentation:
             self._cipher = session.SessionCipher(self._private, device.e_device_key, self._transcript)
         except Malformed as problem:  # a low-order point, say: no key can be agreed on
             raise Ended(Outcome.FAILED, problem.code) from None
-        first = proceed(gear.profile, ())
-        if isinstance(first, Decision):
-            raise Ended(first.outcome, first.reasons[0])
-        self._question = first.question
+        self._asking = gear.profile.asking(device.capabilities)
+        self._question = self._asking[0]
         self._post(ev.Prepared(gear.monotonic(), job))
 
     async def _connect(self, job: int) -> None:
@@ -250,10 +257,11 @@ class Presentation:
             raise LinkError(LinkCode.CLOSED)
         build = partial(
             request.build_device_request,
-            (question.encoded,),
+            question.encoded,
             self._transcript,
             reader=gear.identity,
             all_at_once=self._engaged.device.capabilities.reader_auth_all,
+            use_cases=question.use_cases,
         )
         # A token takes its time; a key in memory is quicker than a thread.
         waits = gear.identity is not None and gear.identity.signer.waits
@@ -310,29 +318,51 @@ class Presentation:
             log.info("response: %s", problem)
             self._last_status = session.Status.CBOR_DECODING_ERROR
             raise Ended(Outcome.FAILED, ReaderCode.RESPONSE_MALFORMED) from None
-        items = question.items
-        requested = {items.doctype: {name: frozenset(wanted) for name, wanted in items.elements.items()}}
+        moment = gear.moment()
         evidence = Evidence(
             self._transcript,
-            gear.now(),
+            moment.at,
             gear.signers(),
             self._private,
-            requested,
-            gear.ages,
+            question.requested,
+            (),
             gear.revocations(),
         )
         verdict = weigh_response(verify_response(answer, evidence), gear.revocation)
-        self._verdicts.append(drop_unrequested(verdict, requested))
-        following = proceed(gear.profile, self._verdicts)
-        if isinstance(following, Decision):
-            following = in_doubt(following, gear.doubt(), TIME_CODES, refuse=gear.refuse_in_doubt)
+        self._verdicts.append(drop_unrequested(verdict, question.requested))
+        following = proceed(gear.profile, self._asking, self._verdicts, moment, gear.floor())
         if isinstance(following, Ask):
             if self._peer_ended:
                 raise Ended(Outcome.EMPTY, ReaderCode.PEER_TERMINATED)
             self._question = following.question
             self._post(ev.Judged(gear.monotonic(), job, None))
-        else:
-            self._post(ev.Judged(gear.monotonic(), job, following))
+            return
+        decision = in_doubt(following.decision, moment.doubt, TIME_CODES, refuse=gear.refuse_in_doubt)
+        if decision.granted and following.document is not None:
+            await self._prepare_grant(following.document)
+        self._post(ev.Judged(gear.monotonic(), job, decision, gear.profile.compare))
+
+    async def _prepare_grant(self, document: DocumentVerdict) -> None:
+        """Make what a yes needs beside itself: the number for the building, the portrait for the attendant."""
+        gear = self._equipment
+        self._badge = gear.badge(document)
+        if not gear.profile.compare:
+            return
+        portrait = next((given["portrait"] for given in document.elements.values() if "portrait" in given), None)
+        picture = await gear.decode(portrait) if isinstance(portrait, bytes) else None
+        if picture is None:
+            raise Ended(Outcome.UNDETERMINED, ReaderCode.PORTRAIT_UNREADABLE)
+        self._picture = picture
+
+    def take_badge(self) -> Badge | None:
+        """Return the number for the building, once."""
+        badge, self._badge = self._badge, None
+        return badge
+
+    def take_picture(self) -> Picture | None:
+        """Return the decoded portrait, once."""
+        picture, self._picture = self._picture, None
+        return picture
 
     async def _close(self, _: int) -> None:
         """Say how it ended, then close: status 20, or 10 or 11 for what we could not read, then State=02."""
@@ -365,6 +395,6 @@ class Presentation:
         if self._engaged.card is not None:
             await self._engaged.card.close()
         self._link = self._server = self._cipher = self._private = None
-        self._plaintext = self._question = None
+        self._plaintext = self._question = self._badge = self._picture = None
         self._transcript = self._reader_key = b""
         self._verdicts.clear()
