@@ -121,6 +121,19 @@ ROWS: list[tuple[str, Act, set[str]]] = [
         ),
         {"list_expired"},
     ),
+    (
+        "overdue",
+        plain(
+            vical.make_vical(
+                PROVIDER,
+                [SECOND],
+                vicalIssueID=8,
+                issued=LONG_AGO,
+                nextUpdate=vical.tdate(LONG_AGO + timedelta(days=30)),
+            )
+        ),
+        {"list_stale"},
+    ),
     ("of another provider", plain(vical.make_vical(OTHER_PROVIDER, [SECOND], vicalIssueID=8)), {"list_not_pinned"}),
     (
         "altered",
@@ -182,19 +195,6 @@ def test_a_slow_server_neither(
     assert code in capsys.readouterr().out
     assert desk.sync("--import-only") == 0
     assert desk.believed == (1, 1)
-
-
-def test_stale_is_taken_with_a_warning_where_it_is_newer(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    """Past its next update a list is to be replaced, and is believed meanwhile (ISO 18013-5 C.1.7)."""
-    stale = vical.make_vical(
-        PROVIDER, [SECOND], vicalIssueID=8, issued=LONG_AGO, nextUpdate=vical.tdate(LONG_AGO + timedelta(days=30))
-    )
-    desk.server.acts["/list"] = plain(stale)
-    assert desk.sync("--json") == 0
-    (row,) = json.loads(capsys.readouterr().out)["sources"]
-    findings = {each["code"]: each["severity"] for each in row["imported"][0]["findings"]}
-    assert findings["list_stale"] == "warning"
-    assert desk.believed == (2, 1)
 
 
 def test_what_was_refused_is_fetched_again_when_its_root_was_pinned(desk: Desk) -> None:

@@ -124,7 +124,7 @@ def test_no_issue_goes_back_unless_a_person_says_so(tmp_path: Path, publisher: P
 def test_a_damaged_store_is_not_written_over(tmp_path: Path) -> None:
     brought(tmp_path, IACA.pem)
     made = generation.current(tmp_path)
-    (made.folder / "anchors.cbor").write_bytes(b"\x80")
+    (made.folder / "anchors.packed").write_bytes(b"\x80")
     with pytest.raises(StoreError) as damaged:
         brought(tmp_path, OTHER.pem)
     assert damaged.value.code is StoreCode.DAMAGED

@@ -15,6 +15,7 @@ import pytest
 from mdoc_reader.lab import certificates
 from mdoc_reader.lab import lote as lab
 from mdoc_reader.model.reasons import Malformed, MalformedCode, ReasonCode, Severity
+from mdoc_reader.trust import authority
 from mdoc_reader.trust.codes import CertificateCode
 from mdoc_reader.trust.list_codes import EntryCode, ListCode
 from mdoc_reader.trust.lists import Entry, ListKind, Order, SignedList
@@ -69,7 +70,8 @@ def test_a_good_list() -> None:
     assert found.order == Order("LoTESequenceNumber", number=7)
     assert found.origin.kind is ListKind.LOTE
     assert found.origin.name == "Utopia Lab Providers"
-    assert found.origin.identity == f"lote:{lab.PID_LIST}:UT"
+    root = authority.identity(operator().issuer).hex()[:32]
+    assert found.origin.identity == f"lote:{root}:{lab.PID_LIST}:UT"
     assert found.origin.next_update is not None
     assert found.origin.issued is not None
     assert found.chain == (operator().certificate,)

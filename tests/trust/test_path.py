@@ -119,7 +119,7 @@ def test_a_link_may_carry_the_new_name_beside_the_old() -> None:
 
 def rsa_root(bits: int, key: rsa.RSAPrivateKey) -> tuple[CertificateFacts, x509.CertificateBuilder]:
     assert key.key_size == bits
-    name = good(Kind.ISSUING_CA).name
+    name = good(Kind.LOTE_CA).name
     builder = (
         x509.CertificateBuilder()
         .issuer_name(name)
@@ -141,7 +141,7 @@ def test_an_rsa_root_above_the_signer_of_a_european_list(bits: int, says: list[s
     builder = builder.subject_name(draft.name).public_key(draft.key.public_key())
     leaf = builder.add_extension(wrong.uses("digital_signature"), True).sign(key, hashes.SHA256())
     chained = [read(leaf.public_bytes(Encoding.DER))]
-    kinds = (Kind.LOTE_SIGNER, Kind.ISSUING_CA, Kind.ISSUING_CA)
+    kinds = (Kind.LOTE_SIGNER, Kind.LOTE_CA, Kind.LOTE_CA)
     found = path.walk(chained, [root], kinds, AT)[1]
     assert codes(found) == says
     assert codes(path.walk([root], [root], kinds, AT)[1])[0] == "signer_is_authority", "a root signs no list"

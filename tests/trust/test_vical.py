@@ -19,6 +19,7 @@ from mdoc_reader.lab import certificates, lote
 from mdoc_reader.lab import vical as lab
 from mdoc_reader.lab.vical import MDL
 from mdoc_reader.model.reasons import Malformed, MalformedCode, ReasonCode, Severity
+from mdoc_reader.trust import authority
 from mdoc_reader.trust.codes import CertificateCode
 from mdoc_reader.trust.list_codes import EntryCode, ListCode
 from mdoc_reader.trust.lists import ListKind, Order, SignedList
@@ -71,7 +72,8 @@ def test_a_good_list() -> None:
     assert found.entries[0].subject == "Authority 0, UT-0, UT"
     assert found.order == Order("vicalIssueID", number=7)
     assert found.origin.kind is ListKind.VICAL
-    assert (found.origin.name, found.origin.identity) == ("Utopia Lab", "vical:Utopia Lab")
+    root = authority.identity(provider().root.der).hex()[:32]
+    assert (found.origin.name, found.origin.identity) == ("Utopia Lab", f"vical:{root}:Utopia Lab")
     assert found.origin.issued == issued
     assert found.origin.not_after is None
     assert found.chain == provider().chain

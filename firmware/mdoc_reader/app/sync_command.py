@@ -25,7 +25,7 @@ from mdoc_reader.app.settings import SettingsError
 from mdoc_reader.app.trust_settings import TrustSettings
 from mdoc_reader.model.reasons import Severity
 from mdoc_reader.trust import generation, spool, store, sync
-from mdoc_reader.trust.clock import Clock, load_floor
+from mdoc_reader.trust.clock import Clock, load_floor, system_was_set
 from mdoc_reader.trust.generation import StoreError
 from mdoc_reader.trust.importer import Report
 from mdoc_reader.trust.lists import ListKind
@@ -141,19 +141,24 @@ def sources_file(trust: TrustSettings) -> bytes:
 
 def _import(folders: _Folders, trust: TrustSettings, done: _Done) -> None:
     kinds = {source.name: ListKind(source.kind) for source in trust.sources}
-    for one in sync.import_spool(folders.spool, folders.store, _now(folders.store), kinds):
+    now = clock_of(folders.store, kept=trust.clock == "kept").read()
+    for one in sync.import_spool(folders.spool, folders.store, now.at, kinds, sure=now.doubt is None):
         row = done.row(one.source)
         row.reports.append(one.report)
         row.kind = row.kind or one.report.kind.value
 
 
-def _now(folder: Path) -> datetime:
-    """Return the time, but never one before what is certainly over, whatever the system's clock says."""
-    clock = Clock(load_floor(Path(wiring.places()["state"]) / "clock-floor"))
+def clock_of(folder: Path, *, kept: bool = False) -> Clock:
+    """Return a clock that tells no time before what is certainly over, whatever the system's says.
+
+    `folder` is the store, whose signed lists raise the floor; `kept`: somebody looks after the system's clock.
+    """
+    was_set = (lambda: True) if kept else system_was_set
+    clock = Clock(load_floor(Path(wiring.places()["state"]) / "clock-floor"), was_set=was_set)
     with contextlib.suppress(StoreError):  # an empty store; another trouble shows when it is to be changed
         contents = store.contents_of(generation.current(folder))
         clock.raise_floor(one.origin.issued for one in contents.lists if one.origin.issued is not None)
-    return clock.read().at
+    return clock
 
 
 def _fetch(folder: Path, done: _Done, *, everything: bool, quiet: bool) -> None:

@@ -16,10 +16,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mdoc_reader.app import wiring
-from mdoc_reader.app.sync_command import add_sync
+from mdoc_reader.app.sync_command import add_sync, clock_of
 from mdoc_reader.model.reasons import Severity
 from mdoc_reader.trust import anchors, generation, importer, store
 from mdoc_reader.trust.anchors import Anchor
+from mdoc_reader.trust.clock import Moment
 from mdoc_reader.trust.generation import StoreError
 from mdoc_reader.trust.held import Contents, Held
 from mdoc_reader.trust.importer import Orders, Report
@@ -39,7 +40,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     brought.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a list, certificates, a folder of them")
     brought.add_argument("--pin", action="append", default=[], type=Path, metavar="ROOT", help="believe this root")
     brought.add_argument("--at", metavar="TIME", help="judge as of this moment (RFC 3339); default: now")
-    brought.add_argument("--override", default="", metavar="WHY", help="take an older issue all the same; is recorded")
+    brought.add_argument(
+        "--override",
+        default="",
+        metavar="WHY",
+        help="take an overdue, untimely or older list all the same; is recorded",
+    )
     brought.set_defaults(function=_import)
     pinned = actions.add_parser("pin", help="believe a root that lists are verified to, or see those that are")
     pinned.add_argument("roots", nargs="*", type=Path, metavar="ROOT")
@@ -68,14 +74,15 @@ def _store(arguments: argparse.Namespace) -> Path:
     return default_store() if chosen is None else chosen
 
 
-def _at(arguments: argparse.Namespace) -> datetime:
+def _moment(arguments: argparse.Namespace) -> Moment:
+    """Return the time to judge by: what a person says is the time is, and the system's clock is with its doubts."""
     if arguments.at is None:
-        return datetime.now(UTC)
+        return clock_of(_store(arguments)).read()
     try:
         moment = datetime.fromisoformat(arguments.at)
     except ValueError:
         raise SystemExit(f"--at: {arguments.at!r} is no RFC 3339 time, such as 2026-11-21T12:00:00Z") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return Moment(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
 
 
 def _import(arguments: argparse.Namespace) -> int:
@@ -95,7 +102,8 @@ def _import(arguments: argparse.Namespace) -> int:
             unreadable.append(f"{path}: cannot be read: {error.strerror}")
     for line in unreadable:
         print(line, file=sys.stderr)
-    orders = Orders(_at(arguments), tuple(pins), arguments.override)
+    moment = _moment(arguments)
+    orders = Orders(moment.at, tuple(pins), arguments.override, sure=moment.doubt is None)
     try:
         reports = importer.import_files(_store(arguments), files, orders)
     except StoreError as error:
@@ -205,7 +213,7 @@ def _list(arguments: argparse.Namespace) -> int:
     except StoreError as error:
         print(error, file=sys.stderr)
         return UNREADABLE
-    at = _at(arguments)
+    at = _moment(arguments).at
     if arguments.json:
         rows = [
             {

@@ -35,7 +35,7 @@ ABOVE: Mapping[Kind, Kind] = {
     Kind.VICAL_CA: Kind.VICAL_ROOT,
     Kind.VICAL_SIGNER: Kind.VICAL_ROOT,
     Kind.READER: Kind.READER_CA,
-    Kind.LOTE_SIGNER: Kind.ISSUING_CA,
+    Kind.LOTE_SIGNER: Kind.LOTE_CA,
 }
 """What kind of authority issues a kind of certificate; roots are not in it."""
 _PURPOSE = {

@@ -47,7 +47,7 @@ BC, IAN, CRL = x509.BasicConstraints, x509.IssuerAlternativeName, x509.CRLDistri
 DS, OTHER, IACA, LINK = Kind.DOCUMENT_SIGNER, Kind.OTHER_SIGNER, Kind.IACA, Kind.LINK
 VICAL, ROOT, BETWEEN = Kind.VICAL_SIGNER, Kind.VICAL_ROOT, Kind.VICAL_CA
 STATUS, REVOKER, READER, READER_CA = Kind.LIST_SIGNER, Kind.CRL_SIGNER, Kind.READER, Kind.READER_CA
-LOTE, CA = Kind.LOTE_SIGNER, Kind.ISSUING_CA
+LOTE, LOTE_CA, CA = Kind.LOTE_SIGNER, Kind.LOTE_CA, Kind.ISSUING_CA
 SITE = x509.UniformResourceIdentifier("https://lab.invalid")
 HOST = x509.DNSName("lab.invalid")
 UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\x05\x00")
@@ -297,6 +297,7 @@ _USES = (
     Row("not for signing, list signer", STATUS, having(uses("key_agreement")), Code.SIGNER_KEY_USAGE),
     Row("not for signing, European list", LOTE, having(uses("key_agreement")), Code.SIGNER_KEY_USAGE),
     Row("not for issuing, root", IACA, having(uses("crl_sign")), Code.AUTHORITY_KEY_USAGE),
+    Row("not for issuing, European list", LOTE_CA, having(uses("digital_signature")), Code.AUTHORITY_KEY_USAGE),
     Row(
         "for more than issuing, root",
         IACA,

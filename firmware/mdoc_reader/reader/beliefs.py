@@ -17,7 +17,7 @@ from mdoc_reader.trust.anchors import TrustAnchors
 from mdoc_reader.trust.clock import Clock
 from mdoc_reader.trust.codes import AS_WRITTEN, Grading
 from mdoc_reader.trust.revocation import Revocations
-from mdoc_reader.trust.store import Believed, Watched, offers_of
+from mdoc_reader.trust.store import Believed, Watched
 from mdoc_reader.verification.certificate import SignerCache
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Beliefs:
     def _take(self, believed: Believed) -> None:
         together = believed.anchors
         if self._fixed is not None and len(self._fixed):
-            together = anchors.collect([*offers_of(self._fixed), *offers_of(believed.anchors)])[0]
+            together = anchors.joined([self._fixed, believed.anchors])[0]
         self._cache = SignerCache(together, self._grading)
         self._revocations = Revocations(believed.revocations, self._ages)
         self.generation = believed.number

@@ -8,10 +8,7 @@ needed, and kept.
 
 from __future__ import annotations
 
-import binascii
-import contextlib
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +17,7 @@ from cryptography import x509
 
 from mdoc_reader.model.reasons import ReasonCode, Severity
 from mdoc_reader.model.verdict import Finding
-from mdoc_reader.trust import der, path
+from mdoc_reader.trust import certificate_files, der, path
 from mdoc_reader.trust.codes import AS_WRITTEN, Grading
 from mdoc_reader.trust.codes import CertificateCode as Code
 from mdoc_reader.trust.facts import MAX_CERTIFICATE_BYTES, CertificateFacts, read
@@ -29,15 +26,13 @@ from mdoc_reader.trust.lists import ListKind, Origin
 from mdoc_reader.trust.profile_rules import Kind, signer_kind
 
 UNREADABLE = _UNREADABLE
-MAX_FILE_BYTES = 1024 * 1024
+MAX_FILE_BYTES = certificate_files.MAX_FILE_BYTES
+certificates_in = certificate_files.certificates_in
 MAX_ANCHORS = 20_000
 MAX_CANDIDATES = 16
 """How many anchors are tried for one certificate."""
 MAX_GRANTS = 64
 """How many entries of lists may name one anchor."""
-SUFFIXES = frozenset({".pem", ".der", ".crt", ".cer"})
-_PEM_BEGIN = b"-----BEGIN CERTIFICATE-----"
-_PEM_END = b"-----END CERTIFICATE-----"
 _EC = "301{}06072a8648ce3d020106{}"
 _BRAINPOOL = "092b24030302080101"
 # AlgorithmIdentifiers of the keys an issuer may have, as every encoder writes them.
@@ -104,13 +99,13 @@ class Anchor:
 
     __slots__ = ("_errors", "_facts", "der", "grants", "key_identifier", "source", "subject")
 
-    def __init__(self, data: bytes, subject: bytes, key_identifier: bytes | None, offer: Offer) -> None:
+    def __init__(self, data: bytes, subject: bytes, key_identifier: bytes | None, grant: Grant, source: str) -> None:
         """Keep what finds it."""
         self.der = data
         self.subject = subject
         self.key_identifier = key_identifier
-        self.source = offer.source
-        self.grants: tuple[Grant, ...] = (offer.grant,)
+        self.source = source
+        self.grants: tuple[Grant, ...] = (grant,)
         self._facts: CertificateFacts | None = None
         self._errors: tuple[Grading, tuple[Finding, ...]] | None = None
 
@@ -274,9 +269,13 @@ def _issuers_differ(anchors: Sequence[Anchor]) -> bool:
     return _keys_differ(anchors) or len({anchor.subject for anchor in anchors}) > 1
 
 
-def anchor_from(offer: Offer) -> Anchor | TrustCode:
-    """Read what finds an anchor; a TrustCode where the certificate cannot serve."""
-    data = offer.der
+Row = tuple[bytes, bytes | None, bytes | None, Grant, str]
+"""A certificate on its way to be an anchor: DER, subject's DER (None: still to be read), key identifier, grant, source.
+"""
+
+
+def _looked_at(data: bytes) -> der.CertificateIndex | TrustCode:
+    """Read what finds a certificate; a TrustCode where it cannot serve."""
     if len(data) > MAX_CERTIFICATE_BYTES:
         return TrustCode.NOT_A_CERTIFICATE
     try:
@@ -284,114 +283,94 @@ def anchor_from(offer: Offer) -> Anchor | TrustCode:
         found = der.index(data)
     except UNREADABLE:
         return TrustCode.NOT_A_CERTIFICATE
-    if found.key_algorithm not in _KEYS:
-        return TrustCode.UNSUPPORTED_KEY
-    return Anchor(data, found.subject, found.key_identifier, offer)
+    return found if found.key_algorithm in _KEYS else TrustCode.UNSUPPORTED_KEY
+
+
+def anchor_from(offer: Offer) -> Anchor | TrustCode:
+    """Read what finds an anchor; a TrustCode where the certificate cannot serve."""
+    found = _looked_at(offer.der)
+    if isinstance(found, TrustCode):
+        return found
+    return Anchor(offer.der, found.subject, found.key_identifier, offer.grant, offer.source)
 
 
 def build(certificates: Iterable[tuple[str, bytes]]) -> tuple[TrustAnchors, tuple[Skipped, ...]]:
     """Build a set from (source, DER) pairs, each trusted for every document type; duplicates count once."""
-    return collect(Offer(data, source=source) for source, data in certificates)
+    return gather((data, None, None, CERTIFICATES, source) for source, data in certificates)
 
 
 def collect(offers: Iterable[Offer]) -> tuple[TrustAnchors, tuple[Skipped, ...]]:
     """Build a set of what lists and folders offer. A certificate that several name is one anchor, with all grants."""
+    return gather((offer.der, None, None, offer.grant, offer.source) for offer in offers)
+
+
+def joined(sets: Iterable[TrustAnchors]) -> tuple[TrustAnchors, tuple[Skipped, ...]]:
+    """Build one set of several, as `collect` would, and read nothing again."""
+    return gather(
+        (anchor.der, anchor.subject, anchor.key_identifier, grant, anchor.source)
+        for each in sets
+        for anchor in each.anchors
+        for grant in anchor.grants
+    )
+
+
+def gather(rows: Iterable[Row]) -> tuple[TrustAnchors, tuple[Skipped, ...]]:
+    """Build a set of certificates, of which those are read that nobody has read before."""
     by_der: dict[bytes, Anchor] = {}
     by_key: dict[bytes, Anchor | tuple[Anchor, ...]] = {}
     by_subject: dict[bytes, Anchor | tuple[Anchor, ...]] = {}
     skipped: list[Skipped] = []
-    for offer in offers:
-        known = by_der.get(offer.der)
+    for data, name, identifier, grant, source in rows:
+        known = by_der.get(data)
         if known is not None:
-            if offer.grant not in known.grants:
+            if grant not in known.grants:
                 if len(known.grants) < MAX_GRANTS:
-                    known.grants += (offer.grant,)
+                    known.grants += (grant,)
                 else:
-                    skipped.append(Skipped(offer.source, TrustCode.TOO_MANY_GRANTS))
+                    skipped.append(Skipped(source, TrustCode.TOO_MANY_GRANTS))
             continue
         if len(by_der) >= MAX_ANCHORS:
-            skipped.append(Skipped(offer.source, TrustCode.TOO_MANY))
+            skipped.append(Skipped(source, TrustCode.TOO_MANY))
             break
-        anchor = anchor_from(offer)
-        if isinstance(anchor, TrustCode):
-            skipped.append(Skipped(offer.source, anchor))
-            continue
-        by_der[offer.der] = anchor
-        _add(by_subject, anchor.subject, anchor)
-        if anchor.key_identifier is not None:
-            _add(by_key, anchor.key_identifier, anchor)
+        subject, key = name, identifier
+        if subject is None:
+            found = _looked_at(data)
+            if isinstance(found, TrustCode):
+                skipped.append(Skipped(source, found))
+                continue
+            subject, _, key = found
+        anchor = by_der[data] = Anchor(data, subject, key, grant, source)
+        if by_subject.setdefault(subject, anchor) is not anchor:
+            _add(by_subject, subject, anchor)
+        if key is not None and by_key.setdefault(key, anchor) is not anchor:
+            _add(by_key, key, anchor)
     return TrustAnchors(tuple(by_der.values()), by_key, by_subject, by_der), tuple(skipped)
 
 
 def _add(index: dict[bytes, Anchor | tuple[Anchor, ...]], key: bytes, anchor: Anchor) -> None:
-    """Most keys find one anchor, and are spared a tuple. One more than are ever tried is kept, so that it shows."""
-    found = index.setdefault(key, anchor)
-    if isinstance(found, tuple):
-        if len(found) <= MAX_CANDIDATES:
-            index[key] = (*found, anchor)
-    elif found is not anchor:
+    """Put one beside others. Most keys find one anchor alone, and are spared a tuple.
+
+    One more than are ever tried is kept, so that it shows.
+    """
+    found = index[key]
+    if isinstance(found, Anchor):
         index[key] = (found, anchor)
-
-
-def certificates_in(data: bytes) -> Sequence[bytes]:
-    """Return every certificate in a PEM bundle, or the data itself as one DER certificate, plain or in hex."""
-    if _PEM_BEGIN not in data:
-        if data[:1] == b"3":  # the first digit of 30, where DER begins with the octet itself
-            with contextlib.suppress(ValueError):
-                return [bytes.fromhex(data.decode("ascii"))]
-        return [data]
-    found = []
-    end = 0
-    while (start := data.find(_PEM_BEGIN, end)) >= 0:
-        start += len(_PEM_BEGIN)
-        end = data.find(_PEM_END, start)
-        if end < 0:
-            found.append(_der(data[start:]))
-            break
-        found.append(_der(data[start:end]))
-        end += len(_PEM_END)
-    return found
-
-
-def _der(block: bytes) -> bytes:
-    try:
-        return binascii.a2b_base64(block)
-    except binascii.Error:
-        return b""
+    elif len(found) <= MAX_CANDIDATES:
+        index[key] = (*found, anchor)
 
 
 def load(paths: Iterable[Path]) -> tuple[TrustAnchors, tuple[Skipped, ...]]:
     """Load certificates from files and folders (PEM bundles or DER). Raises OSError for a path that is not there."""
     skipped: list[Skipped] = []
 
-    def offers() -> Iterable[Offer]:
+    def rows() -> Iterator[Row]:
         for each in paths:
-            for name, place in _files(each) if each.is_dir() else [(each.name, str(each))]:
-                data = _contents(place)
+            for name, data in certificate_files.contents_of(each):
                 if len(data) > MAX_FILE_BYTES:
                     skipped.append(Skipped(name, TrustCode.TOO_LARGE))
                     continue
                 for found in certificates_in(data):
-                    yield Offer(found, source=name)
+                    yield found, None, None, CERTIFICATES, name
 
-    anchors, more = collect(offers())
+    anchors, more = gather(rows())
     return anchors, (*skipped, *more)
-
-
-def _files(folder: Path) -> list[tuple[str, str]]:
-    with os.scandir(folder) as entries:
-        return sorted((entry.name, entry.path) for entry in entries if entry.name[1:][-4:].lower() in SUFFIXES)
-
-
-def _contents(place: str) -> bytes:
-    """Read a file up to one octet past the limit. Asks its size first: what is read stays in memory as an anchor."""
-    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        size = min(os.fstat(descriptor).st_size, MAX_FILE_BYTES) + 1
-        data = os.read(descriptor, size)
-        # Pipes and the like have no size and come in pieces.
-        while len(data) <= MAX_FILE_BYTES and (more := os.read(descriptor, MAX_FILE_BYTES + 1 - len(data))):
-            data += more
-        return data
-    finally:
-        os.close(descriptor)

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _SEQUENCE, _SET, _INTEGER, _BITS, _OCTETS = 0x30, 0x31, 0x02, 0x03, 0x04
 _BOOLEAN, _VERSION, _EXTENSIONS, _OID = 0x01, 0xA0, 0xA3, 0x06
 _TEXT = {0x0C: "utf-8", 0x13: "ascii", 0x16: "ascii", 0x14: "latin-1", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}
 _MAX_ATTRIBUTES = 64
 _MAX_EXTENSIONS = 64
+_MAX_PARTS = 10
 COUNTRY = b"\x06\x03\x55\x04\x06"
 STATE = b"\x06\x03\x55\x04\x08"
 COMMON_NAME = b"\x06\x03\x55\x04\x03"
 SUBJECT_KEY_IDENTIFIER = b"\x06\x03\x55\x1d\x0e"
+_DIGEST_IDENTIFIER = SUBJECT_KEY_IDENTIFIER + b"\x04\x16\x04\x14"
+"""The same with what goes before a key identifier of twenty octets, as nearly all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,10 @@ def _open(data: bytes, at: int, end: int) -> tuple[int, int, int]:
         if not 1 <= width <= 4:
             raise ValueError("a DER length that no certificate has")
         body += width
-        length = int.from_bytes(data[body - width : body], "big")
+        if width == 2 and body <= end:  # what is as long as a certificate: spared a call
+            length = data[at + 2] << 8 | data[at + 3]
+        else:
+            length = int.from_bytes(data[body - width : body], "big")
     if body + length > end:
         raise ValueError("DER ends too early")
     return data[at], body, body + length
@@ -100,8 +107,7 @@ def key_parts(key: bytes) -> tuple[bytes, bytes]:
     return key[at:algorithm_end], key[body + 1 : behind]  # the first octet counts unused bits
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateIndex:
+class CertificateIndex(NamedTuple):
     """What finds a certificate among thousands: subject and key's algorithm with tag and length, and the key's name."""
 
     subject: bytes
@@ -110,25 +116,51 @@ class CertificateIndex:
 
 
 def index(certificate: bytes) -> CertificateIndex:
-    """Find these three and nothing else: a tenth of what reading a certificate costs. Raises ValueError."""
+    """Find these three and nothing else: a fraction of what reading a certificate costs. Raises ValueError."""
     _, start, end = _open(certificate, 0, len(certificate))
     _, at, end = _open(certificate, start, end)
-    tag, _, behind = _open(certificate, at, end)
-    if tag == _VERSION:
-        _, _, behind = _open(certificate, behind, end)
-    for _ in range(3):  # signature algorithm, issuer, validity
-        _, _, behind = _open(certificate, behind, end)
-    _, _, key = _open(certificate, behind, end)
-    _, algorithm, after = _open(certificate, key, end)
-    _, _, bits = _open(certificate, algorithm, after)
-    subject = certificate[behind:key]
-    extensions = b""
-    while after < end:
-        at = after
-        tag, body, after = _open(certificate, at, end)
-        if tag == _EXTENSIONS:
-            extensions = certificate[body:after]
-    return CertificateIndex(subject, certificate[algorithm:bits], subject_key_identifier(extensions))
+    places = []
+    try:
+        # [version], serial number, signature algorithm, issuer, validity, subject, public key, [...], [extensions].
+        while at < end:
+            places.append(at)
+            if len(places) > _MAX_PARTS:
+                raise ValueError("more parts than any certificate has")
+            length = certificate[at + 1]
+            # Most are short, and spared a call.
+            at = at + 2 + length if length < 0x80 else _open(certificate, at, end)[2]
+        first = 1 if certificate[places[0]] == _VERSION else 0
+        subject, key = places[first + 4], places[first + 5]
+        _, algorithm, after = _open(certificate, key, end)
+        length = certificate[algorithm + 1]
+        bits = algorithm + 2 + length if length < 0x80 else _open(certificate, algorithm, after)[2]
+        last = places[-1]
+        identifier = _identifier_in(certificate, last, at) if certificate[last] == _EXTENSIONS else None
+    except IndexError:
+        raise ValueError("DER ends too early") from None
+    if at > end or bits > after:
+        raise ValueError("DER ends too early")
+    return CertificateIndex(certificate[subject:key], certificate[algorithm:bits], identifier)
+
+
+def _identifier_in(data: bytes, at: int, end: int) -> bytes | None:
+    """Return the subject key identifier of extensions, as `subject_key_identifier`, but where they lie."""
+    _, whole, _ = _open(data, at, end)
+    _, at, end = _open(data, whole, end)
+    for _ in range(_MAX_EXTENSIONS):
+        if at >= end:
+            return None
+        body, length = at + 2, data[at + 1]
+        if length < 0x80:
+            behind = body + length
+        else:
+            _, body, behind = _open(data, at, end)
+        if data.startswith(SUBJECT_KEY_IDENTIFIER, body):
+            if data.startswith(_DIGEST_IDENTIFIER, body) and behind == body + len(_DIGEST_IDENTIFIER) + 20 <= end:
+                return data[behind - 20 : behind]
+            return subject_key_identifier(data[whole:end])
+        at = behind
+    raise ValueError("more extensions than any certificate has")
 
 
 def extension(extensions: bytes, identifier: bytes) -> bytes | None:

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from mdoc_reader.model.reasons import ReasonCode
 
-FORMAT = 1
+FORMAT = 2
+"""Of the generations written here. Those of format 1 are read as well: a device has to open doors after an update."""
 MANIFEST = "manifest.json"
 POINTER = "current"
 MAX_MANIFEST = 8 * 1024 * 1024
@@ -67,6 +68,7 @@ class Generation:
     folder: Path
     facts: Mapping[str, object]
     files: Mapping[str, tuple[str, int]]
+    format: int = FORMAT
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes, their digest checked. Raises StoreError."""
@@ -117,17 +119,17 @@ def _open(folder: Path, name: str) -> Generation:
         raise StoreError(StoreCode.UNREADABLE, str(error.strerror)) from None
     try:
         tree = json.loads(raw)
-        written = tree["format"]
+        written = int(tree["format"])
         files = {str(key): (str(value[0]), int(value[1])) for key, value in tree.pop("files").items()}
         number = int(tree["number"])
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         raise StoreError(StoreCode.DAMAGED, MANIFEST) from None
-    if written != FORMAT:
+    if written > FORMAT:
         raise StoreError(StoreCode.NEWER_FORMAT, str(written)[:16])
     within = all(_FILE.fullmatch(each) and 0 <= size <= MAX_FILE for each, (_, size) in files.items())
-    if number != int(name) or len(files) > MAX_FILES or len(raw) > MAX_MANIFEST or not within:
+    if written < 1 or number != int(name) or len(files) > MAX_FILES or len(raw) > MAX_MANIFEST or not within:
         raise StoreError(StoreCode.DAMAGED, MANIFEST)
-    return Generation(number, folder, tree, files)
+    return Generation(number, folder, tree, files, written)
 
 
 @contextlib.contextmanager

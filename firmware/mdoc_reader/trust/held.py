@@ -10,17 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-import cbor2
-
-from mdoc_reader.mdoc import cbor
-from mdoc_reader.model.reasons import Malformed
 from mdoc_reader.trust.generation import StoreCode, StoreError
-from mdoc_reader.trust.lists import Entry, ListKind, Order, Origin
+from mdoc_reader.trust.lists import ListKind, Order, Origin
 
 MAX_HISTORY = 500
 MAX_LISTS = 2000
-ANCHORS = "anchors.cbor"
-_LIMITS = cbor.Limits(max_bytes=64 * 1024 * 1024, max_depth=6, max_items=2_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +77,11 @@ class Contents:
 
     def with_list(self, new: Held) -> Contents:
         """Return the same with a list put in, or in the place of its earlier issue."""
-        others = tuple(held for held in self.lists if held.origin.identity != new.origin.identity)
-        return replace(self, lists=(*others, new))
+        return replace(self, lists=(*self.without(new.origin.identity).lists, new))
+
+    def without(self, identity: str) -> Contents:
+        """Return the same without a list."""
+        return replace(self, lists=tuple(held for held in self.lists if held.origin.identity != identity))
 
     def noted(self, change: Change) -> Contents:
         """Return the same with one more line of history."""
@@ -203,42 +200,3 @@ def _held(row: Mapping[str, object]) -> Held:
         None if compiled is None else str(compiled),
         int(str(anchors)),
     )
-
-
-def pack_entries(entries: Mapping[str, Sequence[Entry]]) -> bytes:
-    """Encode the anchors of all lists, by the lists' identities."""
-    return cbor2.dumps(
-        [
-            [identity, [[entry.der, _listed(entry.doctypes), entry.direct, entry.subject] for entry in found]]
-            for identity, found in entries.items()
-        ]
-    )
-
-
-def _listed(doctypes: frozenset[str] | None) -> list[str] | None:
-    return None if doctypes is None else sorted(doctypes)
-
-
-def unpack_entries(data: bytes) -> dict[str, list[Entry]]:
-    """Decode what `pack_entries` encoded. Raises StoreError."""
-    entries: dict[str, list[Entry]] = {}
-    try:
-        for pair in cbor.as_array(cbor.decode(data, _LIMITS), ANCHORS, maximum=MAX_LISTS):
-            identity, rows = cbor.as_array(pair, ANCHORS)
-            found = entries.setdefault(cbor.as_text(identity, ANCHORS), [])
-            for row in cbor.as_array(rows, ANCHORS, maximum=1_000_000):
-                der, doctypes, direct, subject = cbor.as_array(row, ANCHORS)
-                named = None
-                if doctypes is not None:
-                    named = frozenset(cbor.as_text(each, ANCHORS) for each in cbor.as_array(doctypes, ANCHORS))
-                found.append(
-                    Entry(
-                        cbor.as_bytes(der, ANCHORS),
-                        named,
-                        cbor.as_bool(direct, ANCHORS),
-                        cbor.as_text(subject, ANCHORS, empty=True),
-                    )
-                )
-    except (Malformed, ValueError):
-        raise StoreError(StoreCode.DAMAGED, ANCHORS) from None
-    return entries

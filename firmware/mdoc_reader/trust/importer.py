@@ -7,7 +7,7 @@ generation together, compiled, verified as it lies on the disk, and switched to 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,9 @@ from mdoc_reader.trust import (
     generation,
     held,
     identifier_list,
+    issues,
     lote,
+    packed,
     revocation_list,
     sniff,
     status_list,
@@ -29,27 +31,16 @@ from mdoc_reader.trust import (
 )
 from mdoc_reader.trust.anchors import Grant, Offer, TrustAnchors
 from mdoc_reader.trust.generation import Generation, StoreCode, StoreError
-from mdoc_reader.trust.held import ANCHORS, Change, Contents, Held, Pin
+from mdoc_reader.trust.held import Change, Contents, Held, Pin
+from mdoc_reader.trust.import_codes import ImportCode
+from mdoc_reader.trust.issues import Issue
+from mdoc_reader.trust.list_signer import NO_ROOT
 from mdoc_reader.trust.lists import Entry, ListKind, Order, Origin, SignedList, SkippedEntry
 from mdoc_reader.trust.packing import unpacked
 from mdoc_reader.trust.revocation_list import OpenedList, RevocationList
 
 MAX_FILE = 32 * 1024 * 1024
 MAX_FILES = 1000
-
-
-class ImportCode(ReasonCode):
-    """Why a file was not imported, or what was noticed when it was."""
-
-    UNKNOWN_KIND = "import_unknown_kind", "The file is none of the kinds this reader takes."
-    TOO_LARGE = "import_too_large", "The file is larger than any list this reader takes."
-    UNREADABLE = "import_unreadable", "The file cannot be read."
-    NO_ANCHORS = "import_no_anchors", "The file holds no certificate that can be an anchor."
-    NOT_SIGNED = "import_not_signed", "Bare certificates are believed only where a person brings them."
-    ROLLED_BACK = "import_rolled_back", "The list is older than the one this reader has."
-    SAME_ORDER = "import_same_order", "The list differs from the one this reader has, and claims the same issue."
-    UNCHANGED = "import_unchanged", "This reader has this list already."
-    OVERRIDDEN = "import_overridden", "Taken against the rules, because a person said so."
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +65,16 @@ class Orders:
     Args:
         at: the moment of judgement.
         pins: roots (DER, with a name for people) to pin from now on.
-        override: why the order of issues is not to be looked at; empty to look.
+        override: why the order of issues and their dates are not to count; empty where they do.
         by_hand: a person is there: bare certificates are believed, because nobody else vouches for them.
+        sure: `at` can be relied on. If not, a list dated ahead of it is taken, with a warning.
     """
 
     at: datetime
     pins: tuple[tuple[str, bytes], ...] = ()
     override: str = ""
     by_hand: bool = True
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +104,16 @@ class _Desk:
     def trusted(self) -> TrustAnchors:
         """Return all anchors there are by now."""
         if self._trusted is None:
-            self._trusted = collected(self.contents, self.entries)
+            self._trusted = packed.collected(self.contents, self.entries)
         return self._trusted
+
+    def named(self) -> tuple[bytes, ...]:
+        """Return certificates that lists about documents may lead to beside anchors: pins, and revocation services."""
+        services = (entry.der for found in self.entries.values() for entry in found if entry.service)
+        return (*self.pins, *services)
 
     def forget(self) -> None:
         self._trusted = None
-
-
-def collected(contents: Contents, entries: Mapping[str, Sequence[Entry]]) -> TrustAnchors:
-    """Return the anchors of all lists, each with what its lists say of it."""
-    by_identity = {one.origin.identity: one.origin for one in contents.lists}
-    offers = (
-        Offer(entry.der, Grant(origin, entry.doctypes, entry.direct), origin.name)
-        for identity, found in entries.items()
-        if (origin := by_identity.get(identity)) is not None
-        for entry in found
-    )
-    return anchors.collect(offers)[0]
 
 
 def import_files(store: Path, files: Sequence[tuple[str, bytes]], orders: Orders) -> tuple[Report, ...]:
@@ -164,10 +150,34 @@ def _sit_down(store: Path, orders: Orders) -> tuple[int, _Desk]:
             raise
         return 0, _Desk(orders, Contents(), {}, {}, ())
     contents = held.contents_of(before.facts)
-    files = {name: before.read(name) for name in before.files if name != ANCHORS}
-    entries = held.unpack_entries(before.read(ANCHORS))
+    files = {name: before.read(name) for name in before.files if name not in {packed.NAME, packed.FIRST_NAME}}
+    entries = packed.held_entries(before)
     pins = tuple(files[pin.file] for pin in contents.pins)
-    return before.number, _Desk(orders, contents, entries, files, pins)
+    desk = _Desk(orders, contents, entries, files, pins)
+    if before.format == 1:
+        _bind(desk)
+    return before.number, desk
+
+
+def _bind(desk: _Desk) -> None:
+    """Bind lists to their roots, which format 1 knows by their publishers' names alone. What cannot be stays as it is.
+
+    They were verified when they came, and are verified again as of then, to what is pinned.
+    """
+    for one in desk.contents.lists:
+        opener = _ROOTED.get(one.origin.kind)
+        if opener is None or one.raw not in desk.files:
+            continue
+        try:
+            identity = opener(desk.files[one.raw], desk.pins, one.imported).origin.identity
+        except Malformed:
+            continue
+        if f":{NO_ROOT}:" not in identity:
+            before = one.origin.identity
+            bound = replace(one, origin=replace(one.origin, identity=identity))
+            desk.contents = desk.contents.without(before).with_list(bound)
+            if before in desk.entries:
+                desk.entries[identity] = desk.entries.pop(before)
 
 
 def _pin(desk: _Desk) -> None:
@@ -195,25 +205,21 @@ def _take(desk: _Desk, name: str, data: bytes) -> Report:
         opened = opener(desk, name, data)
     except Malformed as problem:
         return _unreadable(name, kind, problem.code, str(problem))
-    findings = list(opened.findings)
-    refused = any(finding.severity is Severity.ERROR for finding in findings)
-    digest = hashlib.sha256(data).hexdigest()
-    if not refused:
-        found = _out_of_order(desk, opened, digest)
-        if found is not None:
-            findings.append(found)
-            refused = found.severity is Severity.ERROR
-    if not refused and not any(finding.code is ImportCode.UNCHANGED for finding in findings):
-        _put_in(desk, opened, data, digest, overridden=ImportCode.OVERRIDDEN in {each.code for each in findings})
+    issue = Issue(opened.origin, opened.order, hashlib.sha256(data).hexdigest(), opened.findings)
+    judged = issues.judge(issue, desk.contents, override=desk.orders.override, sure=desk.orders.sure)
+    if not judged.refused and not judged.unchanged:
+        for one in judged.replaced:
+            _take_out(desk, one)
+        _put_in(desk, opened, data, issue.digest, overridden=judged.overridden)
     return Report(
         name,
         kind,
-        not refused,
-        anchors=len(opened.entries),
+        not judged.refused,
+        anchors=sum(not entry.service for entry in opened.entries),
         issued=opened.origin.issued,
         next_update=opened.origin.next_update,
         skipped=opened.skipped,
-        findings=tuple(findings),
+        findings=judged.findings,
     )
 
 
@@ -222,39 +228,14 @@ def _unreadable(name: str, kind: ListKind, code: ReasonCode, detail: str = "") -
     return Report(name, kind, accepted=False, readable=False, findings=(found,))
 
 
-def _finding(code: ImportCode, severity: Severity) -> Finding:
-    return Finding(code, severity, code.operator)
-
-
-def _out_of_order(desk: _Desk, opened: Opened, digest: str) -> Finding | None:
-    """Return what the order of issues says: an issue goes back only where a person says so."""
-    before = desk.contents.of(opened.origin.identity)
-    if before is None:
-        return None
-    if before.digest == digest:
-        return _finding(ImportCode.UNCHANGED, Severity.INFO)
-    if opened.order is None or before.order is None:
-        return None
-    new, old = _position(opened.order, opened.origin), _position(before.order, before.origin)
-    if opened.order.field != before.order.field:
-        new, old = (0, opened.origin.issued), (0, before.origin.issued)
-    problem: ImportCode | None = None
-    if new[1] is None or old[1] is None:
-        if new[0] < old[0]:
-            problem = ImportCode.ROLLED_BACK
-    elif new < old:
-        problem = ImportCode.ROLLED_BACK
-    elif new == old:
-        problem = ImportCode.SAME_ORDER
-    if problem is None:
-        return None
-    if desk.orders.override:
-        return _finding(ImportCode.OVERRIDDEN, Severity.WARNING)
-    return _finding(problem, Severity.ERROR)
-
-
-def _position(order: Order, origin: Origin) -> tuple[int, datetime | None]:
-    return (order.number or 0, order.moment or origin.issued)
+def _take_out(desk: _Desk, one: Held) -> None:
+    identity = one.origin.identity
+    for file in (one.raw, one.compiled):
+        if file is not None:
+            desk.files.pop(file, None)
+    desk.entries.pop(identity, None)
+    change = Change(desk.orders.at, "removed", one.origin.kind.value, one.origin.name, override=desk.orders.override)
+    desk.contents = desk.contents.without(identity).noted(change)
 
 
 def _put_in(desk: _Desk, opened: Opened, data: bytes, digest: str, *, overridden: bool) -> None:
@@ -274,7 +255,15 @@ def _put_in(desk: _Desk, opened: Opened, data: bytes, digest: str, *, overridden
         desk.entries[identity] = list(opened.entries)
     else:
         desk.entries.pop(identity, None)
-    new = Held(opened.origin, opened.order, digest, desk.orders.at, raw, compiled=compiled, anchors=len(opened.entries))
+    new = Held(
+        opened.origin,
+        opened.order,
+        digest,
+        desk.orders.at,
+        raw,
+        compiled=compiled,
+        anchors=sum(not entry.service for entry in opened.entries),
+    )
     change = Change(
         desk.orders.at,
         "imported" if before is None else "replaced",
@@ -290,7 +279,7 @@ def _put_in(desk: _Desk, opened: Opened, data: bytes, digest: str, *, overridden
 
 def _write(store: Path, number: int, desk: _Desk) -> None:
     contents = replace(desk.contents, made=desk.orders.at)
-    files = {**desk.files, ANCHORS: held.pack_entries(desk.entries)}
+    files = {**desk.files, packed.NAME: packed.pack(desk.entries)}
     generation.write(store, number, contents.facts(), files, verify)
 
 
@@ -305,11 +294,11 @@ def lookup(data: bytes) -> RevocationList:
 def verify(made: Generation) -> None:
     """Read a generation as the reader will. Raises StoreError."""
     contents = held.contents_of(made.facts)
+    packed.held_anchors(made, contents)
+    compiled = {one.compiled for one in contents.lists}
     for name in made.files:
         data = made.read(name)
-        if name == ANCHORS:
-            collected(contents, held.unpack_entries(data))
-        elif any(one.compiled == name for one in contents.lists):
+        if name in compiled:
             lookup(data)
 
 
@@ -319,7 +308,7 @@ def verify(made: Generation) -> None:
 def _open_certificates(desk: _Desk, name: str, data: bytes) -> Opened:
     origin = Origin(ListKind.CERTIFICATES, name, f"certificates:{name}")
     if not desk.orders.by_hand:
-        return Opened(origin, findings=(_finding(ImportCode.NOT_SIGNED, Severity.ERROR),))
+        return Opened(origin, findings=(issues.finding(ImportCode.NOT_SIGNED, Severity.ERROR),))
     entries: list[Entry] = []
     skipped: list[SkippedEntry] = []
     findings: list[Finding] = []
@@ -342,7 +331,7 @@ def _open_certificates(desk: _Desk, name: str, data: bytes) -> Opened:
         findings += [replace(each, where=subject) for each in remarks]
         entries.append(Entry(der, subject=subject))
     if not entries:
-        findings.append(_finding(ImportCode.NO_ANCHORS, Severity.ERROR))
+        findings.append(issues.finding(ImportCode.NO_ANCHORS, Severity.ERROR))
     return Opened(origin, entries=tuple(entries), skipped=tuple(skipped), findings=tuple(findings))
 
 
@@ -363,13 +352,16 @@ def _open_crl(desk: _Desk, _: str, data: bytes) -> Opened:
 
 
 def _open_status_list(desk: _Desk, _: str, data: bytes) -> Opened:
-    return _told(status_list.open_status_list(unpacked(data), desk.trusted(), desk.orders.at, named=desk.pins))
+    return _told(status_list.open_status_list(unpacked(data), desk.trusted(), desk.orders.at, named=desk.named()))
 
 
 def _open_identifier_list(desk: _Desk, _: str, data: bytes) -> Opened:
-    return _told(identifier_list.open_identifier_list(unpacked(data), desk.trusted(), desk.orders.at, named=desk.pins))
+    return _told(
+        identifier_list.open_identifier_list(unpacked(data), desk.trusted(), desk.orders.at, named=desk.named())
+    )
 
 
+_ROOTED = {ListKind.VICAL: vical.open_vical, ListKind.LOTE: lote.open_lote}
 _OPENERS: dict[ListKind, Callable[[_Desk, str, bytes], Opened]] = {
     ListKind.CERTIFICATES: _open_certificates,
     ListKind.VICAL: _signed(vical.open_vical),

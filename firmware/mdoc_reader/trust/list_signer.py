@@ -15,24 +15,30 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mdoc_reader.model.reasons import Severity
 from mdoc_reader.model.verdict import Finding
 from mdoc_reader.trust import facts, path
+from mdoc_reader.trust.authority import identity
 from mdoc_reader.trust.codes import CertificateCode
 from mdoc_reader.trust.facts import CertificateFacts
 from mdoc_reader.trust.list_codes import ListCode
 from mdoc_reader.trust.profile_rules import Kind
 
 VICAL_KINDS = (Kind.VICAL_SIGNER, Kind.VICAL_CA, Kind.VICAL_ROOT)
-LOTE_KINDS = (Kind.LOTE_SIGNER, Kind.ISSUING_CA, Kind.ISSUING_CA)
+LOTE_KINDS = (Kind.LOTE_SIGNER, Kind.LOTE_CA, Kind.LOTE_CA)
 MAX_PINS = 64
+NO_ROOT = "unknown"
 _LONGEST = 3  # signer, one between, root
 _RSA_BITS = range(2048, 8193)
 
 
 @dataclass(frozen=True, slots=True)
 class ListSigner:
-    """The signer, where its certificate could be read, and what is wrong with it. No error: a pin vouches for it."""
+    """The signer, where its certificate could be read, and what is wrong with it. No error: a pin vouches for it.
+
+    `root` is a name for the pin it leads to, by the pin's subject and key; NO_ROOT where it leads to none.
+    """
 
     certificate: CertificateFacts | None
     findings: tuple[Finding, ...]
+    root: str = NO_ROOT
 
 
 def finding(code: ListCode, severity: Severity, where: str = "") -> Finding:
@@ -60,51 +66,27 @@ def signer_of(
             break
     if not read:
         return ListSigner(None, tuple(found))
+    reached = NO_ROOT
     if roots:
-        root, more = path.walk(read, roots, kinds, at, longest=_LONGEST)
-        found += _as_told(more, kinds)
+        root, more = path.walk(read, [known for known, _ in roots], kinds, at, longest=_LONGEST)
+        found += [each for each in more if each.code is not CertificateCode.PATH_NOT_ROOTED]  # said as not pinned
         if root is None:
             found.append(finding(ListCode.NOT_PINNED, Severity.ERROR))
+        else:
+            reached = identity(next(pin for known, pin in roots if known.signed == root.signed)).hex()[:32]
     key = read[0].public_key
     if isinstance(key, rsa.RSAPublicKey) and key.key_size not in _RSA_BITS:
         found.append(finding(ListCode.ALGORITHM, Severity.ERROR, "signer key"))
-    return ListSigner(read[0], tuple(found))
+    return ListSigner(read[0], tuple(found), reached)
 
 
-def _pinned(pins: Sequence[bytes], found: list[Finding]) -> list[CertificateFacts]:
+def _pinned(pins: Sequence[bytes], found: list[Finding]) -> list[tuple[CertificateFacts, bytes]]:
     roots = []
     for index, der in enumerate(pins[:MAX_PINS]):
         try:
-            roots.append(facts.read(der))
+            roots.append((facts.read(der), der))
         except ValueError:
             found.append(finding(ListCode.PIN_UNREADABLE, Severity.WARNING, f"pins[{index}]"))
     if not roots:
         found.append(finding(ListCode.NO_PINS, Severity.ERROR))
     return roots
-
-
-def _as_told(found: Sequence[Finding], kinds: tuple[Kind, Kind, Kind]) -> list[Finding]:
-    """Leave out what is told as not being pinned, and what European lists are not held to.
-
-    Their signers may have Edwards curve keys; those above them RSA ones, no country, and nothing to do with revocation.
-    A key of a kind that is not supported has verified nothing.
-    """
-    not_told = {CertificateCode.PATH_NOT_ROOTED}
-    return [
-        each
-        for each in found
-        if each.code not in not_told and not (kinds is LOTE_KINDS and each.code in _FREE.get(each.where, ()))
-    ]
-
-
-_FREE = {
-    Kind.LOTE_SIGNER.value: frozenset({CertificateCode.KEY_NOT_FOR_AUTHORITY}),
-    Kind.ISSUING_CA.value: frozenset(
-        {
-            CertificateCode.KEY_UNSUPPORTED,
-            CertificateCode.COUNTRY_MISSING,
-            CertificateCode.COUNTRY_FORMAT,
-            CertificateCode.CRL_SIGN_MISSING,
-        }
-    ),
-}

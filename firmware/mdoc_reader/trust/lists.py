@@ -56,13 +56,20 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One certificate a list vouches for. `doctypes` None: for every document type. `direct`: the certificate itself
-    signs documents and stands for no other."""
+    """One certificate a list vouches for.
+
+    Attributes:
+        doctypes: the document types it is for; None for every one.
+        direct: the certificate itself signs documents and stands for no other.
+        subject: for people.
+        service: it stands behind lists of revocation, and for no document: it is no anchor.
+    """
 
     der: bytes = field(repr=False)
     doctypes: frozenset[str] | None = None
     direct: bool = False
     subject: str = ""
+    service: bool = False
 
 
 @dataclass(frozen=True, slots=True)

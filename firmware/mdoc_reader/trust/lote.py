@@ -3,13 +3,14 @@
 A compact JWS over JSON. How its signer is to be anchored is not settled in any text this rests on, so that the signer,
 or who issued its certificate, is pinned by a setting. The list's type says which documents its entities issue; a
 service of another type than the list's own is not taken. An entity's certificate may be an authority's, or sign
-documents itself. Certificates of revocation services sign status lists: they are kept apart.
+documents itself. Certificates of revocation services sign status lists and identifier lists: they are no anchors of
+documents, and such lists are taken that lead to them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from mdoc_reader.mdoc.mso import parse_tdate
@@ -17,7 +18,7 @@ from mdoc_reader.model.reasons import Malformed, MalformedCode, Severity
 from mdoc_reader.trust import jws, strict_json
 from mdoc_reader.trust.list_codes import EntryCode, ListCode
 from mdoc_reader.trust.list_parts import MAX_ENTRIES, Entries, Notes, items_in, judge_dates, shown, usable
-from mdoc_reader.trust.list_signer import LOTE_KINDS, signer_of
+from mdoc_reader.trust.list_signer import LOTE_KINDS, NO_ROOT, signer_of
 from mdoc_reader.trust.lists import Entry, ListKind, Order, Origin, SignedList
 from mdoc_reader.trust.lote_types import LISTS, OTHER_LISTS, ListType, Service, chosen, counts, service_of
 from mdoc_reader.trust.packing import MAX_BYTES, unpacked
@@ -37,8 +38,13 @@ class Lote:
 
 
 def open_lote(data: bytes, pins: Sequence[bytes], at: datetime, doctypes: frozenset[str] | None = None) -> SignedList:
-    """Read and verify a list of trusted entities: `read_lote` without the revocation services. Raises Malformed."""
-    return read_lote(data, pins, at, doctypes).issuers
+    """Read and verify a list of trusted entities: `read_lote`, its revocation services among the entries.
+
+    Raises Malformed.
+    """
+    found = read_lote(data, pins, at, doctypes)
+    services = (replace(each, service=True) for each in found.revocation)
+    return replace(found.issuers, entries=(*found.issuers.entries, *services))
 
 
 def read_lote(data: bytes, pins: Sequence[bytes], at: datetime, doctypes: frozenset[str] | None = None) -> Lote:
@@ -55,17 +61,18 @@ def read_lote(data: bytes, pins: Sequence[bytes], at: datetime, doctypes: frozen
     plain = unpacked(data).strip(b" \t\r\n")
     notes = Notes()
     chain: tuple[bytes, ...] = ()
+    root = NO_ROOT
     if plain.startswith(b"{"):
         notes.add(ListCode.NOT_SIGNED, Severity.ERROR)
         payload = plain
     else:
         signed = jws.parse(plain, "lote", MAX_BYTES)
         payload = signed.payload
-        chain = _verify(signed, pins, at, notes)
-    return _Reader(notes, at, doctypes).read(payload, chain)
+        chain, root = _verify(signed, pins, at, notes)
+    return _Reader(notes, at, doctypes).read(payload, chain, root)
 
 
-def _verify(signed: jws.Jws, pins: Sequence[bytes], at: datetime, notes: Notes) -> tuple[bytes, ...]:
+def _verify(signed: jws.Jws, pins: Sequence[bytes], at: datetime, notes: Notes) -> tuple[tuple[bytes, ...], str]:
     chain = jws.chain(signed, "lote.header")
     if not chain:  # a header may name its signer by digest alone: one that is pinned itself will do
         chain = tuple(pin for pin in pins if signed.header.get("x5t#S256") == jws.thumbprint(pin))[:1]
@@ -77,7 +84,7 @@ def _verify(signed: jws.Jws, pins: Sequence[bytes], at: datetime, notes: Notes) 
         fault = jws.signature_fault(signed, signer.certificate.public_key)
         if fault is not None:
             notes.add(fault, Severity.ERROR)
-    return chain
+    return chain, signer.root
 
 
 class _Reader:
@@ -90,7 +97,7 @@ class _Reader:
         self._issuers = Entries()
         self._revocation = Entries()
 
-    def read(self, payload: bytes, chain: tuple[bytes, ...]) -> Lote:
+    def read(self, payload: bytes, chain: tuple[bytes, ...], root: str) -> Lote:
         limits = strict_json.Limits(max_bytes=MAX_BYTES, max_depth=24, max_items=items_in(len(payload)))
         tree = strict_json.as_object(strict_json.decode(payload, "lote", limits), "lote")
         if _INFO not in tree:
@@ -111,7 +118,7 @@ class _Reader:
         territory = shown(territory) if isinstance(territory, str) else ""
         own = self._list_type(kind)
         name = _words(info.get("SchemeName")) or _words(info.get("SchemeOperatorName")) or shown(kind)
-        origin = Origin(ListKind.LOTE, name, f"lote:{shown(kind)}:{territory}", issued, next_update)
+        origin = Origin(ListKind.LOTE, name, f"lote:{root}:{shown(kind)}:{territory}", issued, next_update)
         order = self._order(info.get("LoTESequenceNumber"), issued)
         if not notes.refused:
             self._entities(tree.get("TrustedEntitiesList"), own)

@@ -31,7 +31,7 @@ _ECDSA: Mapping[str, ec.ECDSA] = {name: ec.ECDSA(row) for name, row in _HASHES.i
 # Octets of the hash that goes with a key; the widest keys go with the widest hash there is.
 _WANTED = {32: 32, 40: 48, 48: 48, 64: 64, 66: 64}
 MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192
-_ROOTS = frozenset({Kind.IACA, Kind.ISSUING_CA, Kind.VICAL_ROOT, Kind.READER_CA})
+_ROOTS = frozenset({Kind.IACA, Kind.ISSUING_CA, Kind.VICAL_ROOT, Kind.READER_CA, Kind.LOTE_CA})
 _TIMES: Mapping[Kind, tuple[Code, Code]] = {
     **dict.fromkeys(Kind, (Code.SIGNER_NOT_YET_VALID, Code.SIGNER_EXPIRED)),
     **dict.fromkeys((*_ROOTS, Kind.VICAL_CA), (Code.ANCHOR_NOT_YET_VALID, Code.ANCHOR_EXPIRED)),

@@ -107,7 +107,11 @@ RULES: tuple[Rule, ...] = (
     Rule(Code.CRL_SIGNER_KEY_USAGE, lambda c, _: c.uses is None or "crl_sign" not in c.uses, _crl_signer),
     Rule(Code.SIGNER_KEY_USAGE, _uses_wrong, _plain_signer),
     Rule(Code.AUTHORITY_KEY_USAGE, _uses_lack, _authority),
-    Rule(Code.CRL_SIGN_MISSING, lambda c, _: c.uses is not None and "crl_sign" not in c.uses, _authority),
+    Rule(
+        Code.CRL_SIGN_MISSING,
+        lambda c, _: c.uses is not None and "crl_sign" not in c.uses,
+        lambda p: p.authority and p.revokes,
+    ),
     Rule(Code.SIGNER_KEY_USAGE_MORE, lambda c, p: not _uses_wrong(c, p) and _uses_more(c, p), _plain_signer),
     Rule(Code.AUTHORITY_KEY_USAGE_MORE, _uses_more, _authority),
     Rule(Code.KEY_USAGE_NOT_CRITICAL, lambda c, _: c.uses is not None and _KEY_USAGE not in c.critical),

@@ -38,7 +38,8 @@ class Kind(StrEnum):
     CRL_SIGNER = "crl_signer"
     READER_CA = "reader_ca"
     READER = "reader"
-    LOTE_SIGNER = "lote_signer"
+    LOTE_SIGNER = "lote_signer"  # of European lists
+    LOTE_CA = "lote_ca"  # above it
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Profile:
         others_purposes: extended key usages that give it away as something else.
         purpose_needed, purpose_critical: whether extended key usage must be there, and be critical (None: no matter).
         country, contact, crl_point: whether these must be there.
+        revokes: of an authority, whether it has to be able to sign revocation lists.
         edwards, rsa: kinds of key beside those on the NIST and brainpool curves that it may have.
         strict: extensions that Annex B prohibits are prohibited.
     """
@@ -73,6 +75,7 @@ class Profile:
     country: bool = True
     contact: bool = False
     crl_point: bool = False
+    revokes: bool = True
     edwards: bool = False
     rsa: bool = False
     strict: bool = True
@@ -205,6 +208,20 @@ PROFILES: Mapping[Kind, Profile] = {
         longest=None,
         uses=_SIGN | _COMMIT,
         others_purposes=_LEAVES,
+        edwards=True,
+        rsa=True,
+        strict=False,
+    ),
+    # Whoever a Member State has issue such certificates: no profile binds it, and it was pinned by a person.
+    Kind.LOTE_CA: Profile(
+        authority=True,
+        longest=None,
+        uses=_CERTIFY,
+        more_uses=_CRL | _SIGN | _COMMIT,
+        others_purposes=READER_PURPOSES | VICAL_PURPOSES,
+        country=False,
+        revokes=False,
+        edwards=True,
         rsa=True,
         strict=False,
     ),

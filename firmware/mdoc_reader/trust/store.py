@@ -7,16 +7,16 @@ What depends on the time, such as a list past its end, is looked at when it is u
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mdoc_reader.trust import anchors, generation, held
-from mdoc_reader.trust.anchors import Offer, Skipped, TrustAnchors
+from mdoc_reader.trust import anchors, generation, held, packed
+from mdoc_reader.trust.anchors import Skipped, TrustAnchors
 from mdoc_reader.trust.generation import Generation, StoreError
-from mdoc_reader.trust.held import ANCHORS, Contents
-from mdoc_reader.trust.importer import collected, lookup
+from mdoc_reader.trust.held import Contents
+from mdoc_reader.trust.importer import lookup
 from mdoc_reader.trust.revocation_list import RevocationList
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def load(path: Path) -> Believed:
     """Read the generation now believed. Raises StoreError."""
     found = generation.current(path)
     contents = held.contents_of(found.facts)
-    trusted = collected(contents, held.unpack_entries(found.read(ANCHORS)))
+    trusted = packed.held_anchors(found, contents)
     revocations = tuple(lookup(found.read(one.compiled)) for one in contents.lists if one.compiled is not None)
     return Believed(found.number, contents, trusted, revocations)
 
@@ -57,22 +57,17 @@ def load_all(paths: Iterable[Path]) -> tuple[TrustAnchors, tuple[Skipped, ...]]:
     Raises OSError for a path that is not there, and StoreError.
     """
     folders: list[Path] = []
-    offers: list[Offer] = []
+    stores: list[TrustAnchors] = []
     for path in paths:
         if is_store(path):
-            offers += offers_of(load(path).anchors)
+            stores.append(load(path).anchors)
         else:
             folders.append(path)
     trusted, skipped = anchors.load(folders)
-    if offers:
-        trusted, more = anchors.collect([*offers_of(trusted), *offers])
+    if stores:
+        trusted, more = anchors.joined([trusted, *stores])
         skipped += more
     return trusted, skipped
-
-
-def offers_of(believed: TrustAnchors) -> Iterator[Offer]:
-    """Return anchors as they would be offered again, to be put together with others."""
-    return (Offer(anchor.der, grant, anchor.source) for anchor in believed.anchors for grant in anchor.grants)
 
 
 def contents_of(found: Generation) -> Contents:

@@ -37,11 +37,12 @@ class Imported:
 
 
 def import_spool(
-    folder: Path, into: Path, at: datetime, kinds: Mapping[str, ListKind] | None = None
+    folder: Path, into: Path, at: datetime, kinds: Mapping[str, ListKind] | None = None, *, sure: bool = True
 ) -> tuple[Imported, ...]:
     """Take everything that waits in a spool into a store, and remove it from the spool.
 
-    `kinds`: what kind of list each source is for. What is refused is removed, too: it is fetched again when it is due.
+    `kinds`: what kind of list each source is for; `sure`: `at` can be relied on. What is refused is removed, too: it is
+    fetched again when it is due.
     Raises StoreError where the store cannot be changed; then the files wait on.
     """
     found, dropped = spool.waiting(folder)
@@ -56,7 +57,8 @@ def import_spool(
         if not wanted:
             continue
         try:
-            reports = importer.import_files(into, [(one.source, one.data) for one in wanted], Orders(at, by_hand=False))
+            orders = Orders(at, by_hand=False, sure=sure)
+            reports = importer.import_files(into, [(one.source, one.data) for one in wanted], orders)
         except StoreError:
             for one in wanted:
                 spool.put_back(one)

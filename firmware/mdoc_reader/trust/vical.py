@@ -52,7 +52,7 @@ def open_vical(data: bytes, pins: Sequence[bytes], at: datetime) -> SignedList:
         notes.add(ListCode.CHAIN_PROTECTED)
     if signer.certificate is not None:
         _check_signature(signed, signed.payload, signer.certificate, notes)
-    return _read(signed.payload, chain, notes, at)
+    return _read(signed.payload, chain, signer.root, notes, at)
 
 
 def _check_signature(signed: cose.Cose, payload: bytes, signer: CertificateFacts, notes: Notes) -> None:
@@ -64,7 +64,7 @@ def _check_signature(signed: cose.Cose, payload: bytes, signer: CertificateFacts
         notes.add(ListCode.SIGNATURE, Severity.ERROR)
 
 
-def _read(payload: bytes, chain: tuple[bytes, ...], notes: Notes, at: datetime) -> SignedList:
+def _read(payload: bytes, chain: tuple[bytes, ...], root: str, notes: Notes, at: datetime) -> SignedList:
     limits = cbor.Limits(max_bytes=MAX_BYTES, max_depth=12, max_items=items_in(len(payload)), max_entries=1024)
     content = cbor.decode(payload, limits)
     if isinstance(content, CBORTag) and content.tag == cbor.ENCODED_CBOR:
@@ -85,7 +85,7 @@ def _read(payload: bytes, chain: tuple[bytes, ...], notes: Notes, at: datetime) 
             _entry(info, f"certificateInfos[{index}]", entries, notes)
         if not entries.taken():
             notes.add(ListCode.EMPTY)
-    origin = Origin(ListKind.VICAL, provider, f"vical:{provider}", issued, next_update, not_after)
+    origin = Origin(ListKind.VICAL, provider, f"vical:{root}:{provider}", issued, next_update, not_after)
     return SignedList(origin, order, entries.taken(), tuple(entries.skipped), notes.findings(), chain)
 
 
