@@ -14,6 +14,7 @@ from mdoc_reader.model.reasons import MalformedCode, ReasonCode
 from mdoc_reader.model.signer import SignerTrouble
 from mdoc_reader.nfc.ports import FieldCode, NfcTrouble
 from mdoc_reader.policy.profile import PolicyCode
+from mdoc_reader.policy.rule_codes import RuleCode
 from mdoc_reader.reader.events import ReaderCode
 from mdoc_reader.reader.phases import BUSY, TRANSITIONS, Phase
 from mdoc_reader.transport.ports import LinkCode, RadioTrouble
@@ -37,7 +38,8 @@ CATALOGUE: tuple[tuple[str, type[ReasonCode]], ...] = (
     ("Links", LinkCode),
     ("Verification", VerificationCode),
     ("Certificates", CertificateCode),
-    ("Policy", PolicyCode),
+    ("Conversations", PolicyCode),
+    ("Rules", RuleCode),
     ("The reader", ReaderCode),
     ("Trust anchors", TrustCode),
     ("Lists of trust", ListCode),

@@ -1,4 +1,4 @@
-"""The command line: `mdoc-reader run | doctor | profile | nfc probe | inspect | verify | trust | key | config`."""
+"""The command line: `mdoc-reader run | rest | doctor | profile | nfc | inspect | verify | trust | key | config`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _add_run(commands)
     _add_config(commands)
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] not in {"run", "config"}:  # a door may wait for `rest`
+        from mdoc_reader.app import rest_command
+
+        rest_command.add_parser(commands)
     # The desk's commands are loaded only when one is used: the daemon starts without them.
-    if not given or given[0] not in {"run", "config"}:
+    if not given or given[0] not in {"run", "config", "rest"}:
         from mdoc_reader.app import (
             doctor,
             inspect,
@@ -68,6 +72,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _run(arguments: argparse.Namespace) -> int:
     from mdoc_reader.app import daemon, settings
+    from mdoc_reader.app.event_stream import EventStream
 
     logging.basicConfig(level=arguments.log.upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     loaded = settings.load(arguments.config)
@@ -78,7 +83,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 told = sys.stdout
                 if arguments.events != "-":
                     told = stack.enter_context(Path(arguments.events).open("a", encoding="utf-8"))
-                events = daemon.EventStream(told)
+                events = EventStream(told)
             if arguments.codes is not None:
                 codes = sys.stdin
                 if arguments.codes != "-":
@@ -104,7 +109,7 @@ def _check(arguments: argparse.Namespace) -> int:
     file = str(arguments.file)
     loaded = settings.load(arguments.file)
     drivers = wiring.load_drivers(loaded, file)
-    profile = wiring.profile_of(loaded, file)
+    profile = wiring.profile_of(loaded, file, lists=False)
     print(f"{file}: profile {profile.name!r}: {len(profile.questions)} request(s) at most")
     for question in profile.questions:
         for items in question.items:

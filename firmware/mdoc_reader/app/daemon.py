@@ -3,72 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
 import logging
 import os
 import signal
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import TextIO
 
-from mdoc_reader.app import wiring
+from mdoc_reader.app import profiles, watchdog, wiring
+from mdoc_reader.app.event_stream import EventStream
+from mdoc_reader.app.front import Front, Rules, keep_hours
 from mdoc_reader.app.settings import Settings
+from mdoc_reader.app.sources import Sources
+from mdoc_reader.app.watchdog import Heart, Watchdog, Watched
 from mdoc_reader.engagement import lines
-from mdoc_reader.engagement.scanner import Scanner
-from mdoc_reader.engagement.tapper import Tapper, TapperLimits
-from mdoc_reader.model.reasons import ReasonCode
 from mdoc_reader.model.sign import Sign
 from mdoc_reader.outputs.panel import Panel
-from mdoc_reader.reader.engine import Engine, Observer, PresentationRecord
-from mdoc_reader.reader.machine import Phase
-from mdoc_reader.reader.presentation import Equipment
-from mdoc_reader.reader.taps import Said, Taps
+from mdoc_reader.outputs.ports import Building
+from mdoc_reader.pictures.decoder import DecoderLimits, PortraitDecoder
+from mdoc_reader.reader.engine import Engine, Observer
 
 log = logging.getLogger(__name__)
 
 _PANEL_LOOK_S = 2.0
-
-
-class EventStream:
-    """Writes what happens as JSON lines: phases, outcomes and faults; nothing personal. An `Observer`.
-
-    A reader that is not read from stops writing: the door matters more than its diary.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        """Write to an open text stream."""
-        self._stream: TextIO | None = stream
-
-    def write(self, event: str, **values: object) -> None:
-        """Write one line."""
-        if self._stream is None:
-            return
-        try:
-            self._stream.write(json.dumps({"event": event, **values}) + "\n")
-            self._stream.flush()
-        except (OSError, ValueError):
-            self._stream = None
-
-    def on_phase(self, at: float, presentation: int, phase: Phase) -> None:
-        """Tell of a phase."""
-        self.write("phase", at=at, presentation=presentation, phase=phase.value)
-
-    def on_concluded(self, record: PresentationRecord) -> None:
-        """Tell how a presentation ended."""
-        self.write(
-            "concluded",
-            at=record.at,
-            presentation=record.presentation,
-            outcome=record.decision.outcome.value,
-            reasons=[str(reason) for reason in record.decision.reasons],
-            transport=record.transport,
-            phases=[[name, milliseconds] for name, milliseconds in record.phases],
-            decided_to_light_ms=record.decided_to_light_ms,
-        )
-
-    def on_fault(self, at: float, part: str, code: ReasonCode | None, *, raised: bool) -> None:
-        """Tell of a part that failed, and why, or came back."""
-        self.write("fault", at=at, part=part, raised=raised, code=None if code is None else str(code))
 
 
 def notify_service(message: str) -> None:
@@ -84,110 +44,109 @@ def notify_service(message: str) -> None:
         log.warning("the service manager could not be told: %s", error.strerror)
 
 
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """The parts of a reader, open."""
+
+    engine: Engine
+    sources: Sources
+    panel: Panel
+    front: Front
+    building: Building | None
+    tasks: Sequence[asyncio.Task[None]]
+
+
 async def run(settings: Settings, file: str, events: EventStream | None = None, codes: TextIO | None = None) -> None:
     """Run the reader until SIGTERM or SIGINT. Raises SettingsError before anything is opened.
 
     `codes` gives QR texts as lines, beside the camera or in its place.
     """
+    async with _open(settings, file, events, codes=codes is not None) as device:
+        await _serve(device, events, codes)
+
+
+@contextlib.asynccontextmanager
+async def _open(settings: Settings, file: str, events: EventStream | None, *, codes: bool) -> AsyncIterator[_Device]:
+    """Open the parts in the order they need each other; close them the other way round, whatever happens."""
     drivers = wiring.load_drivers(settings, file)
+    languages = wiring.languages_of(settings, file)
     beliefs, clock, skipped = wiring.load_beliefs(settings, file)
     for item in skipped:
         log.warning("trust anchor %s skipped: %s", item.source, item.code)
-    limits = wiring.deadlines_of(settings)
-    for name in limits.unconforming():
+    for name in wiring.deadlines_of(settings).unconforming():
         log.warning("deadlines.%s is shorter than ISO 18013-5 asks for: this profile is non-conforming by choice", name)
     wiring.make_runtime_folder()
-    radio = await wiring.open_bluetooth(drivers["bluetooth"])
-    try:
-        equipment = wiring.equipment_of(settings, file, radio, beliefs, clock)
+    async with contextlib.AsyncExitStack() as stack:
+        radio = await wiring.open_bluetooth(drivers["bluetooth"])
+        stack.push_async_callback(radio.close)
+        portraits = None
+        if settings.profile.compare:
+            width, height = settings.panel.portrait
+            portraits = PortraitDecoder(DecoderLimits(width=width, height=height))
+            stack.push_async_callback(portraits.close)
+        equipment = wiring.equipment_of(settings, file, radio, beliefs, clock, portraits=portraits)
+        for line in profiles.oddities(settings.profile, equipment.profile):
+            log.warning("the profile %s", line)
+        if equipment.identity is not None:
+            stack.callback(equipment.identity.signer.close)
         pins = wiring.open_pins(drivers["pins"])
-        with Panel(pins, wiring.display_opener(drivers["display"]), relay_pulse_s=settings.panel.relay_pulse) as panel:
-            routes = wiring.routes_of(settings, codes=codes is not None)
-            engine = Engine(equipment, panel, limits, _observers(events), routes)
-            sources = Sources(settings, drivers, engine, equipment)
-            async with asyncio.TaskGroup() as group:
-                watching = group.create_task(beliefs.watch(), name="trust")
-                try:
-                    await _serve(engine, sources, panel, events, codes)
-                finally:
-                    watching.cancel()
-                    if equipment.identity is not None:
-                        equipment.identity.signer.close()
-    finally:
-        await radio.close()
+        pulse_s = settings.panel.relay_pulse
+        panel = stack.enter_context(
+            Panel(pins, wiring.display_opener(drivers["display"]), relay_pulse_s=pulse_s, languages=languages)
+        )
+        rules = Rules(settings.door.rules(), settings.buttons.rules())
+        front = Front(panel, pins, pulse_s, rules, time.monotonic)
+        stack.callback(front.close)
+        if events is not None:
+            front.door.on_event(events.on_door)
+        building = wiring.open_building(drivers["building"])
+        if building is not None:
+            stack.callback(building.close)
+        routes = wiring.routes_of(settings, codes=codes)
+        observers: tuple[Observer, ...] = () if events is None else (events,)
+        engine = Engine(
+            equipment,
+            front,
+            wiring.deadlines_of(settings),
+            observers,
+            routes,
+            on_badge=(lambda badge: None) if building is None else building.present,
+        )
+        tasks = [asyncio.create_task(beliefs.watch(), name="trust")]
+        if portraits is not None:
+            tasks.append(asyncio.create_task(_ready(portraits), name="portraits"))
+        hours = equipment.profile.rule.site.hours
+        if hours is not None:
+            tasks.append(asyncio.create_task(keep_hours(hours, clock.read, engine, time.monotonic), name="hours"))
+        yield _Device(engine, Sources(settings, drivers, engine, equipment), panel, front, building, tasks)
 
 
-def _observers(events: EventStream | None) -> Sequence[Observer]:
-    return () if events is None else (events,)
+async def _ready(portraits: PortraitDecoder) -> None:
+    """Start what decodes portraits ahead of the first; it is started again when it is needed and not there."""
+    if not await portraits.start():
+        log.error("portraits cannot be decoded: nobody can be compared with one")
+    elif not portraits.filtered:
+        log.warning("this kernel does not filter the system calls of what decodes portraits")
 
 
-async def _watch(panel: Panel, events: EventStream | None) -> None:
-    """Tell when lamps or display stop working, and when they are back: the door goes on deciding without them."""
-    works = True
+async def _watch(device: _Device, events: EventStream | None, heart: Heart) -> None:
+    """Tell when lamps, display or the line to the building stop working, and when they are back."""
+    works = line_works = True
     while True:
-        if panel.healthy is not works:
+        if device.panel.healthy is not works:
             works = not works
             log.warning("the panel %s", "works again" if works else "has a part that does not answer")
             if events is not None:
                 events.write("panel", works=works)
+        if device.building is not None and device.building.healthy is not line_works:
+            line_works = not line_works
+            device.engine.availability("building", available=line_works)
+        heart.beat()
         await asyncio.sleep(_PANEL_LOOK_S)
 
 
-class Sources:
-    """What tells the engine of people: the camera's scanner and the NFC front end's tapper, as configured."""
-
-    def __init__(
-        self, settings: Settings, drivers: dict[str, wiring.Driver], engine: Engine, equipment: Equipment
-    ) -> None:
-        """Prepare; nothing is opened until `start`."""
-        self.scanner: Scanner | None = None
-        self.tapper: Tapper[Said] | None = None
-        if not drivers["camera"].disabled:
-            self.scanner = Scanner(
-                wiring.camera_opener(drivers["camera"]),
-                wiring.open_decoder(drivers["decoder"]),
-                lambda sighting: engine.offer_text(sighting.text, sighting.seen_at),
-                lambda available: engine.availability("camera", available=available),
-            )
-        if not drivers["nfc"].disabled:
-            taps = Taps(equipment, engine, transfer=settings.tap.transfer)
-            self.tapper = Tapper(
-                wiring.nfc_opener(drivers["nfc"]),
-                taps.engage,
-                taps.on_tap,
-                taps.on_refused,
-                on_available=lambda works, why: engine.availability("nfc", available=works, code=why),
-                limits=TapperLimits(period_s=settings.tap.period),
-            )
-            engine.on_receptive(self._receptive)
-
-    def _receptive(self, receptive: bool) -> None:
-        if self.tapper is not None:
-            if receptive:
-                self.tapper.resume()
-            else:
-                self.tapper.pause()
-
-    def start(self) -> None:
-        """Start the owner threads."""
-        if self.scanner is not None:
-            self.scanner.start()
-        if self.tapper is not None:
-            self.tapper.start()
-
-    async def close(self) -> None:
-        """Stop them. Bounded."""
-        closing = [source.close() for source in (self.scanner, self.tapper) if source is not None]
-        await asyncio.gather(*closing)
-
-
-async def _serve(
-    engine: Engine,
-    sources: Sources,
-    panel: Panel,
-    events: EventStream | None,
-    codes: TextIO | None,
-) -> None:
+async def _serve(device: _Device, events: EventStream | None, codes: TextIO | None) -> None:
+    engine, sources = device.engine, device.sources
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -201,25 +160,49 @@ async def _serve(
         tell_radio(False)
     radio.on_availability(tell_radio)
     running = asyncio.create_task(engine.run(), name="engine")
-    watching = asyncio.create_task(_watch(panel, events), name="panel-health")
+    heart = Heart(time.monotonic)
+    beside = [*device.tasks, asyncio.create_task(_watch(device, events, heart), name="health")]
+    dog = Watchdog(
+        engine,
+        (*sources.watched(), Watched("panel", heart, watchdog.HEALS * _PANEL_LOOK_S)),
+        notify_service,
+        time.monotonic,
+        lambda: _how(engine),
+    )
+    fed_every = watchdog.asked_for()
     try:
         sources.start()
+        device.front.start(engine)
         if codes is not None:
             lines.follow(codes, engine.offer_text, loop)
         await asyncio.sleep(0)  # the engine's first look: who reads of `ready` knows already what does not work
-        notify_service("READY=1")
+        notify_service(f"READY=1\nSTATUS={_how(engine)}")
+        if fed_every is not None:
+            beside.append(asyncio.create_task(dog.run(fed_every), name="watchdog"))
         if events is not None:
             events.write("ready", at=loop.time())
         log.info("ready")
         stopping = asyncio.create_task(stop.wait(), name="stop")
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running, stopping, *_endless(beside)}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if running.done():
-            running.result()  # a defect of the engine itself: let it be seen, and the service manager start anew
+        for ended in (running, *_endless(beside)):
+            if ended.done():
+                ended.result()  # a defect of ours: let it be seen, and the service manager start anew
     finally:
         notify_service("STOPPING=1")
         await sources.close()
-        running.cancel()
-        watching.cancel()
-        await asyncio.wait({running, watching}, timeout=10.0)
-        panel.signal(Sign.FAULT)
+        for task in (running, *beside):
+            task.cancel()
+        await asyncio.wait({running, *beside}, timeout=10.0)
+        device.panel.signal(Sign.FAULT)
+
+
+def _endless(tasks: Sequence[asyncio.Task[None]]) -> list[asyncio.Task[None]]:
+    """Return the tasks that never end by themselves."""
+    return [task for task in tasks if task.get_name() != "portraits"]
+
+
+def _how(engine: Engine) -> str:
+    """Return one line for `systemctl status`."""
+    faults = sorted(engine.state.faults)
+    return f"{engine.state.phase.value}; out of order: {', '.join(faults)}" if faults else engine.state.phase.value

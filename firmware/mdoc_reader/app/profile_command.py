@@ -10,8 +10,8 @@ from pathlib import Path
 
 from mdoc_reader.app import profiles, settings, wiring
 from mdoc_reader.policy import allow_list
+from mdoc_reader.policy.identifier import KEY_BYTES, Use, key_for
 
-KEY_BYTES = 32
 _MAX_LINES = 100_000
 
 
@@ -35,7 +35,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _explain(arguments: argparse.Namespace) -> int:
     loaded = settings.load(arguments.file)
-    profile = wiring.profile_of(loaded, str(arguments.file))
+    profile = wiring.profile_of(loaded, str(arguments.file), lists=False)
     print("\n".join(profiles.explained(loaded.profile, profile)))
     return 0
 
@@ -60,8 +60,7 @@ def _key(arguments: argparse.Namespace) -> int:
 def _entry(arguments: argparse.Namespace) -> int:
     """Write a line for each `NUMBER` or `NUMBER BADGE` read: by standard input, so that no shell remembers them."""
     try:
-        with arguments.key.open("rb") as stream:
-            key = stream.read(allow_list.MAX_KEY + 1)
+        key = key_for(profiles.read_key(arguments.key), Use.ALLOW_LIST)
         if arguments.header:
             print(allow_list.header(key))
     except (OSError, ValueError) as error:

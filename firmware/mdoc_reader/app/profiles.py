@@ -13,8 +13,10 @@ from mdoc_reader.app.profile_settings import ProfileError, ProfileSettings
 from mdoc_reader.mdoc.request import ItemsRequest
 from mdoc_reader.policy import allow_list, rule_needs
 from mdoc_reader.policy.calendar import Calendar, CalendarError
+from mdoc_reader.policy.identifier import SiteKey, Use, key_for
 from mdoc_reader.policy.profile import Profile, Question
 from mdoc_reader.policy.rule import Rule, RuleError
+from mdoc_reader.policy.rule_tree import Ask, Flag, conditions
 from mdoc_reader.policy.site import LeapDay, Site, zone_of
 from mdoc_reader.verification.age import age_of
 
@@ -66,8 +68,8 @@ def _quoted(text: str) -> str:
     return f'"{text}"'
 
 
-def site_of(chosen: ProfileSettings, expand: Callable[[str], Path]) -> Site:
-    """Return the site a profile is for, its lists loaded. Raises ProfileError."""
+def site_of(chosen: ProfileSettings, expand: Callable[[str], Path], *, lists: bool = True) -> Site:
+    """Return the site a profile is for, its lists loaded or (`lists` false) empty. Raises ProfileError."""
     try:
         zone = zone_of(chosen.time_zone)
     except ValueError as error:
@@ -76,36 +78,39 @@ def site_of(chosen: ProfileSettings, expand: Callable[[str], Path]) -> Site:
         hours = Calendar.parse(chosen.hours, zone) if chosen.hours else None
     except CalendarError as error:
         raise ProfileError("profile.hours", str(error)) from None
-    lists: dict[str, allow_list.AllowList] = {}
-    if chosen.lists:
+    loaded = dict.fromkeys(chosen.lists, allow_list.AllowList(b"", {}))
+    if chosen.lists and lists:
         key = site_key(chosen, expand)
         if key is None:
             raise ProfileError("profile.lists", "a list needs profile.site_key, with which it was made")
         for name, path in chosen.lists.items():
             try:
-                lists[name] = allow_list.load(expand(path), key)
+                loaded[name] = allow_list.load(expand(path), key_for(key, Use.ALLOW_LIST))
             except OSError as error:
                 raise ProfileError(f"profile.lists.{name}", f"{error.filename}: {error.strerror}") from None
             except allow_list.ListError as error:
                 raise ProfileError(f"profile.lists.{name}", str(error)) from None
-    return Site(zone, _LEAP_DAYS[chosen.leap_day], hours, lists)
+    return Site(zone, _LEAP_DAYS[chosen.leap_day], hours, loaded)
 
 
-def site_key(chosen: ProfileSettings, expand: Callable[[str], Path]) -> bytes | None:
+def site_key(chosen: ProfileSettings, expand: Callable[[str], Path]) -> SiteKey | None:
     """Return the site's secret; None where none is set. Raises ProfileError."""
     if chosen.site_key is None:
         return None
     path = expand(chosen.site_key)
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_KEY + 1)
+        return read_key(path)
     except OSError as error:
         what = f"{path}: {error.strerror}; make one with: mdoc-reader profile key {path}"
         raise ProfileError("profile.site_key", what) from None
-    if not allow_list.MIN_KEY <= len(data) <= allow_list.MAX_KEY:
-        what = f"{path}: a site's key has {allow_list.MIN_KEY} to {allow_list.MAX_KEY} bytes, this file {len(data)}"
-        raise ProfileError("profile.site_key", what)
-    return data
+    except ValueError as error:
+        raise ProfileError("profile.site_key", f"{path}: {error}") from None
+
+
+def read_key(path: Path) -> SiteKey:
+    """Read a site's secret. Raises OSError, and ValueError for what is none."""
+    with path.open("rb") as stream:
+        return SiteKey(stream.read(MAX_KEY + 1))
 
 
 def profile_of(chosen: ProfileSettings, site: Site) -> Profile:
@@ -169,7 +174,7 @@ def explained(chosen: ProfileSettings, profile: Profile) -> list[str]:
     told.append("One document has to say it all, and a document that is not valid, or not settled, never opens.")
     if chosen.compare:
         told.append("Then an attendant compares the portrait with the person and presses confirm or reject.")
-    if chosen.hours:
+    if chosen.hours and Ask(Flag.OPEN) not in {each for each, _ in conditions(profile.rule.tree)}:
         told += ["", f"People are served ({chosen.time_zone}): {'; '.join(chosen.hours)}"]
     told += ["", f"The building is told: {_IDENTIFIERS[chosen.identifier]}"]
     odd = oddities(chosen, profile)

@@ -10,12 +10,14 @@ from typing import Annotated, TypeVar, get_args, get_type_hints
 
 import msgspec
 
+from mdoc_reader.app.door_settings import ButtonSettings, DoorSettings
 from mdoc_reader.app.profile_settings import ProfileError, ProfileSettings, check_requests
 from mdoc_reader.app.trust_settings import TrustSettings
 
 MAX_BYTES = 256 * 1024
 
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=3600)]
+Pixels = Annotated[int, msgspec.Meta(ge=16, le=1024)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 
 
@@ -67,6 +69,23 @@ class PanelSettings(Section, frozen=True):
     """Lights, buzzer, relay and display."""
 
     relay_pulse: Annotated[float, msgspec.Meta(gt=0, le=60)] = 3.0
+    languages: Annotated[tuple[Name, ...], msgspec.Meta(min_length=1, max_length=8)] = ("en",)
+    """By their tags; the first is spoken first, a button goes on to the next."""
+    words: Name | None = None
+    """A folder of further languages, or of other words for those there are."""
+    portrait: tuple[Annotated[int, msgspec.Meta(ge=16, le=1024)], Annotated[int, msgspec.Meta(ge=16, le=1024)]] = (
+        240,
+        240,
+    )
+    """Width and height a portrait is decoded to at the most; the display's."""
+
+
+class BuildingSettings(DriverSettings, frozen=True):
+    """A line to a controller of the building that takes card numbers."""
+
+    driver: Name = "disabled"
+    needed: bool = True
+    """Whether the reader is out of order while the line does not work."""
 
 
 class BleSettings(Section, frozen=True):
@@ -110,6 +129,9 @@ class Settings(Section, frozen=True):
     nfc: DriverSettings = _DISABLED
     key: DriverSettings = _DISABLED
     pins: DriverSettings = _DISABLED
+    door: DoorSettings = DoorSettings()
+    buttons: ButtonSettings = ButtonSettings()
+    building: BuildingSettings = BuildingSettings()
     display: DriverSettings = _DISABLED
 
 

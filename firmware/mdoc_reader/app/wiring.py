@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from mdoc_reader.app import profiles
+from mdoc_reader.app.badges import badge_maker
 from mdoc_reader.app.identity import identity_from
 from mdoc_reader.app.profile_settings import ProfileError
 from mdoc_reader.app.settings import DriverSettings, Settings, SettingsError, located
@@ -25,14 +26,17 @@ from mdoc_reader.engagement.ports import Camera, Decoder
 from mdoc_reader.mdoc.request import ReaderIdentity
 from mdoc_reader.model.sign import By
 from mdoc_reader.nfc.ports import NfcDevice
-from mdoc_reader.outputs.ports import Display, Pins
+from mdoc_reader.outputs import languages
+from mdoc_reader.outputs.languages import Language
+from mdoc_reader.outputs.ports import Building, Display, Pins
+from mdoc_reader.pictures.decoder import PortraitDecoder
 from mdoc_reader.policy.profile import Profile
 from mdoc_reader.policy.revocation import Reaction, RevocationPolicy, RevocationRule
 from mdoc_reader.reader.armed import ArmedService
 from mdoc_reader.reader.beliefs import Beliefs
 from mdoc_reader.reader.keypool import KeyPool
 from mdoc_reader.reader.phases import Deadlines, Route
-from mdoc_reader.reader.presentation import Equipment
+from mdoc_reader.reader.presentation import Equipment, cannot_decode
 from mdoc_reader.transport.ble import BleLimits
 from mdoc_reader.transport.ports import BleRadio
 from mdoc_reader.trust import anchors, store
@@ -41,7 +45,7 @@ from mdoc_reader.trust.codes import Grading
 from mdoc_reader.trust.generation import StoreError
 
 _OTHERS = "*"
-KINDS = ("camera", "decoder", "bluetooth", "nfc", "key", "pins", "display")
+KINDS = ("camera", "decoder", "bluetooth", "nfc", "key", "pins", "display", "building")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +138,13 @@ def path_of(written: str) -> Path:
     return Path(str(expand(written, places())))
 
 
-def profile_of(settings: Settings, file: str) -> Profile:
-    """Return the profile with its questions encoded and its lists loaded. Raises SettingsError."""
+def profile_of(settings: Settings, file: str, *, lists: bool = True) -> Profile:
+    """Return the profile with its questions encoded. Raises SettingsError.
+
+    `lists`: load the lists it names; without them it can be explained on any machine, and lets nobody in by a list.
+    """
     try:
-        return profiles.profile_of(settings.profile, profiles.site_of(settings.profile, path_of))
+        return profiles.profile_of(settings.profile, profiles.site_of(settings.profile, path_of, lists=lists))
     except ProfileError as error:
         raise located(file, error.key, str(error)) from None
 
@@ -230,14 +237,38 @@ def load_identity(settings: Settings, file: str) -> ReaderIdentity | None:
     return ReaderIdentity(key, tuple(certificate.public_bytes(Encoding.DER) for certificate in leaf_first))
 
 
-def equipment_of(settings: Settings, file: str, radio: BleRadio, beliefs: Beliefs, clock: Clock) -> Equipment:
-    """Return what presentations share. Raises SettingsError."""
+def languages_of(settings: Settings, file: str) -> tuple[Language, ...]:
+    """Return what the display speaks. Raises SettingsError."""
+    chosen = settings.panel
+    try:
+        return languages.chosen(chosen.languages, None if chosen.words is None else path_of(chosen.words))
+    except languages.WordsError as error:
+        raise located(file, "panel.languages", str(error)) from None
+    except OSError as error:
+        raise located(file, "panel.words", f"{error.filename}: {error.strerror}") from None
+
+
+def equipment_of(
+    settings: Settings,
+    file: str,
+    radio: BleRadio,
+    beliefs: Beliefs,
+    clock: Clock,
+    *,
+    portraits: PortraitDecoder | None = None,
+) -> Equipment:
+    """Return what presentations share. `portraits` decodes them, where they are compared. Raises SettingsError."""
+    profile = profile_of(settings, file)
+    try:
+        badges = badge_maker(settings.profile, profile.rule, path_of)
+    except ProfileError as error:
+        raise located(file, error.key, str(error)) from None
     ble_limits = BleLimits(message_cap=settings.ble.message_cap, l2cap=settings.ble.l2cap)
     ahead = settings.ble.advertise_ahead
     if ahead is None:
         ahead = settings.nfc.driver != "disabled"
     return Equipment(
-        profile_of(settings, file),
+        profile,
         radio,
         KeyPool(),
         lambda: beliefs.signers,
@@ -251,8 +282,18 @@ def equipment_of(settings: Settings, file: str, radio: BleRadio, beliefs: Belief
         revocations=lambda: beliefs.revocations,
         revocation=revocation_policy(settings),
         floor=lambda: clock.floor,
+        badge=badges,
+        decode=cannot_decode if portraits is None else portraits.decode,
         refuse_in_doubt=settings.trust.untrusted_clock == "refuse",
     )
+
+
+def open_building(driver: Driver) -> Building | None:
+    """Open the line to the building; None where there is none. Raises OSError."""
+    if driver.disabled:
+        return None
+    building: Building = driver.module.open_building(driver.options)
+    return building
 
 
 def routes_of(settings: Settings, *, codes: bool) -> tuple[Route, ...]:
@@ -267,6 +308,8 @@ def routes_of(settings: Settings, *, codes: bool) -> tuple[Route, ...]:
     if settings.bluetooth.driver == "disabled":
         # Where something can be served without it, its absence is how this reader is meant to be.
         routes = [route for route in routes if "bluetooth" not in route.parts] or routes
+    if settings.building.driver != "disabled" and settings.building.needed:
+        routes = [Route(route.by, route.parts | {"building"}) for route in routes]
     return tuple(routes)
 
 

@@ -1,4 +1,4 @@
-"""What the outputs room needs from hardware: pins for lights, buzzer, relay and contacts, a display, a line to a panel."""
+"""What the outputs room needs from hardware: pins for lights, sound, relay and contacts, a display, a line out."""
 
 from __future__ import annotations
 
@@ -66,6 +66,9 @@ class Pins(Protocol):
 
     def energise_relay(self, seconds: float) -> None:
         """Energise the relay for `seconds`, at most the driver's own maximum, then return it to rest by itself."""
+
+    def alarm(self, rhythm: Blink | None) -> None:
+        """Set the alarm output's rhythm, or switch it off with None."""
 
     def on_contact(self, callback: ContactCallback) -> None:
         """Have `callback` told of each contact's state, once now and then at every change that lasts."""

@@ -47,7 +47,7 @@ _RADIO_BACK_S = 5.0
 _RADIO_LOOK_S = 0.05
 
 
-async def _cannot_decode(portrait: bytes) -> Picture | None:
+async def cannot_decode(portrait: bytes) -> Picture | None:
     """Stand for a reader without a decoder of portraits."""
     del portrait
     return None
@@ -81,7 +81,7 @@ class Equipment:
     revocation: RevocationPolicy = field(default_factory=RevocationPolicy)
     floor: Callable[[], datetime | None] = lambda: None
     badge: Callable[[DocumentVerdict], Badge | None] = lambda document: None
-    decode: Callable[[bytes], Awaitable[Picture | None]] = _cannot_decode
+    decode: Callable[[bytes], Awaitable[Picture | None]] = cannot_decode
 
 
 class Ended(Exception):  # noqa: N818 -- how a job ended, not a defect
