@@ -40,14 +40,14 @@ class Sources:
                 on_available=lambda works, why: engine.availability("nfc", available=works, code=why),
                 limits=TapperLimits(period_s=settings.tap.period),
             )
-            engine.on_receptive(self._receptive)
+        engine.on_receptive(self._receptive)
 
     def _receptive(self, receptive: bool) -> None:
-        if self.tapper is not None:
-            if receptive:
-                self.tapper.resume()
-            else:
-                self.tapper.pause()
+        for source in (self.scanner, self.tapper):
+            if source is not None and receptive:
+                source.resume()
+            elif source is not None:
+                source.pause()
 
     def watched(self) -> tuple[Watched, ...]:
         """Name whose life the watchdog asks for."""
