@@ -16,9 +16,10 @@ from mdoc_reader.drivers.board import Board
 from mdoc_reader.model.decision import Decision, Outcome
 from mdoc_reader.model.sign import Sign
 from mdoc_reader.outputs.display_owner import MAX_QUARANTINED
+from mdoc_reader.outputs.languages import english
 from mdoc_reader.outputs.panel import Panel
-from mdoc_reader.outputs.ports import Blink, Note, Screen
-from mdoc_reader.outputs.signals import BLANK, ENGLISH, naming, signals
+from mdoc_reader.outputs.ports import Blink, Mood, Note, Screen
+from mdoc_reader.outputs.signals import BLANK, Signal, naming, signals
 
 GRANTED = Decision(Outcome.GRANTED)
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,10 +81,13 @@ RELAY, GREEN, RED = 23, 17, 22
 
 
 def test_each_sign_has_its_own_light_sound_and_screen() -> None:
-    table = signals()
+    table = dict(signals())
     assert set(table) == set(Sign)
-    assert len({signal.screen for signal in table.values()}) == len(Sign)
-    assert len({signal.screen.icon for signal in table.values()}) == len(Sign)
+    assert table.pop(Sign.ASLEEP) == Signal((), (), BLANK), "asleep is the one sign without light, sound and words"
+    assert all(signal.lamps for signal in table.values())
+    assert all(signal.notes for sign, signal in table.items() if sign is not Sign.READY)
+    assert len({signal.screen for signal in table.values()}) == len(table)
+    assert len({signal.screen.icon for signal in table.values()}) == len(table)
     for (one, a), (other, b) in combinations(table.items(), 2):
         assert distinct_light(a.lamps[0][1], b.lamps[0][1]), f"{one} and {other} blink alike"
         assert beat(a.notes) != beat(b.notes), f"{one} and {other} sound alike to who does not hear pitch"
@@ -120,9 +124,10 @@ def test_no_lamp_flashes_more_than_three_times_a_second() -> None:
             assert blink.off_s == 0 or blink.on_s + blink.off_s > 1 / 3
 
 
-def test_other_words_replace_all_of_the_words() -> None:
-    with pytest.raises(ValueError, match="maintenance"):
-        signals({sign: words for sign, words in ENGLISH.items() if sign is not Sign.MAINTENANCE})
+def test_moods_never_stand_alone_and_good_is_for_a_grant_only() -> None:
+    table = signals()
+    assert {sign for sign, signal in table.items() if signal.screen.mood is Mood.GOOD} == {Sign.GRANTED}
+    assert {signal.screen.mood for signal in table.values()} == set(Mood)
 
 
 def test_the_page_of_the_panel_is_up_to_date() -> None:
@@ -152,7 +157,9 @@ def test_a_fault_names_its_parts_on_the_display_and_lights_once(board: Board) ->
     with Panel(board, display.open) as panel:
         panel.signal(Sign.FAULT, ("bluetooth",))
         lit = panel.last_light
-        assert eventually(lambda: display.shown[-1:] == [naming(signals()[Sign.FAULT].screen, ("bluetooth",))])
+        assert eventually(
+            lambda: display.shown[-1:] == [naming(signals()[Sign.FAULT].screen, Sign.FAULT, ("bluetooth",), english())]
+        )
         assert display.shown[-1].lines == ("No Bluetooth", "Please ask the staff")
         panel.signal(Sign.FAULT, ("bluetooth", "camera"))
         assert eventually(lambda: display.shown[-1].lines[0] == "No Bluetooth, Camera")

@@ -1,283 +1,207 @@
-"""Screens for small one-bit displays: an icon and a headline above up to two small lines, drawn with Pillow.
+"""Screens as pictures, for displays of one bit a pixel and for displays with colours, of any size from 128 x 32 up.
 
-Text is shrunk, then wrapped, then cut with an ellipsis, so that nothing ever leaves the picture. The icons are drawn by
-code on a 32 x 32 grid; an unknown name draws none.
+A wide display has the icon at the left of the headline, any other has it above; one or two small lines come beneath. A
+code takes the icon's place and as much room as the headline leaves. A portrait takes the whole display but for the
+headline; where faces could not be told apart (one bit a pixel, fewer than 96 rows), the screen's words stand instead.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
-from PIL import Image, ImageDraw, ImageFont, features
+from PIL import Image, ImageDraw, ImageOps
 
-from mdoc_reader.outputs.ports import Screen
+from mdoc_reader.drivers.draw_code import draw_code
+from mdoc_reader.drivers.draw_icons import GRID, has_icon, icon_mask
+from mdoc_reader.drivers.draw_text import Box, Ink, Set, Style, fit, write
+from mdoc_reader.outputs.ports import Mood, Picture, Screen
 
 SIZE = (128, 64)
-ICON = 32
-HEADLINE_SIZES = (22, 20, 18, 16, 15, 14, 13, 12, 11)
-LINE_SIZES = (13, 12, 11)
-MAX_TEXT = 80
-_GAP = 4
-_TALL = "Shdlgjpy"
+MIN_FACE = 96
+"""Rows a one-bit display needs before a portrait is of any use on it."""
+SMALL, SMALL_BOLD = 9, 12
+"""Pixels of the smallest letters in lines and headlines: below them one-bit letters run into each other."""
+_WIDE = 1.5
+_NO_LINES = 40  # a display with fewer rows has room for the headline alone
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-Pen = ImageDraw.ImageDraw
-Box = tuple[int, int, int, int]
+RGB = tuple[int, int, int]
 
 
-@lru_cache(maxsize=32)
-def font(size: int) -> Font:
-    """Return Pillow's own font at about `size` pixels; its bitmap font where FreeType is missing."""
-    if features.check_module("freetype2"):
-        return ImageFont.load_default(size)
-    return ImageFont.load_default_imagefont()
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """Ground, words and icon of one mood."""
+
+    ground: RGB
+    words: RGB
+    icon: RGB
 
 
-def text_box(text: str, face: Font) -> Box:
-    """Return left, top, right, bottom of the ink of `text` drawn at the origin, in whole pixels."""
-    # Hinted for one bit a pixel, letters are wider than in grey: measure as it will be drawn.
-    left, top, right, bottom = face.getbbox(text, "1")
-    return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
-
-
-def _width(text: str, face: Font) -> int:
-    left, _, right, _ = text_box(text, face)
-    return right - left
-
-
-def _line_height(face: Font) -> int:
-    _, top, _, bottom = text_box(_TALL, face)
-    return bottom - top
-
-
-def _wrap(text: str, face: Font, width: int) -> list[str]:
-    """Break at spaces into lines; a word longer than `width` stays one line."""
-    lines: list[str] = []
-    for word in text.split():
-        if lines and _width(f"{lines[-1]} {word}", face) <= width:
-            lines[-1] = f"{lines[-1]} {word}"
-        else:
-            lines.append(word)
-    return lines
-
-
-def _cut(text: str, face: Font, width: int) -> str:
-    """Shorten one line to `width` with an ellipsis."""
-    if _width(text, face) <= width:
-        return text
-    kept = text
-    while kept and _width(f"{kept}...", face) > width:
-        kept = kept[:-1]
-    return f"{kept}..." if kept else ""
-
-
-def fit(text: str, width: int, height: int, sizes: tuple[int, ...], most: int) -> tuple[Font, list[str]]:
-    """Return the largest font and the lines, at most `most` of them, that fit into `width` x `height` pixels."""
-    clean = "".join(letter if letter.isprintable() else " " for letter in text[:MAX_TEXT])
-    for size in sizes:
-        face = font(size)
-        lines = _wrap(clean, face, width)
-        fits = len(lines) <= most and len(lines) * (_line_height(face) + 1) <= height + 1
-        if fits and all(_width(line, face) <= width for line in lines):
-            return face, lines
-    face = font(sizes[-1])
-    room = max(1, min(most, (height + 1) // (_line_height(face) + 1)))
-    lines = _wrap(clean, face, width)
-    if len(lines) > room:
-        lines = [*lines[: room - 1], " ".join(lines[room - 1 :])]
-    return face, [_cut(line, face, width) for line in lines]
-
-
-def _write(pen: Pen, box: Box, face: Font, lines: list[str], *, centred: bool) -> None:
-    """Write lines into a box, centred from top to bottom."""
-    left, top, right, bottom = box
-    step = _line_height(face) + 1
-    y = top + max(0, (bottom - top - (step * len(lines) - 1)) // 2)
-    offset = text_box(_TALL, face)[1]
-    for line in lines:
-        ink_left, _, ink_right, _ = text_box(line, face)
-        indent = max(0, (right - left - (ink_right - ink_left)) // 2) if centred else 0
-        pen.text((left + indent - ink_left, y - offset), line, fill=1, font=face)
-        y += step
-
-
-def draw_screen(screen: Screen, size: tuple[int, int] = SIZE) -> Image.Image:
-    """Return the screen as a picture of mode "1", white on black."""
-    width, height = size
-    picture = Image.new("1", size, 0)
-    pen = ImageDraw.Draw(picture)
-    pen.fontmode = "1"
-    lines = [line for line in screen.lines[:2] if line.strip()]
-    below = 13 * len(lines)
-    top_height = height - below - (2 if lines else 0)
-    left = 0
-    icon = ICONS.get(screen.icon)
-    if icon is not None:
-        tile = Image.new("1", (ICON, ICON), 0)
-        icon(ImageDraw.Draw(tile))
-        picture.paste(tile, (1, max(0, (top_height - ICON) // 2)))
-        left = ICON + 1 + _GAP
-    face, words = fit(screen.headline, width - left - 1, top_height - 1, HEADLINE_SIZES, 3)
-    _write(pen, (left, 1, width - 1, top_height), face, words, centred=icon is None)
-    for number, line in enumerate(lines):
-        top = height - below + 13 * number
-        face, words = fit(line, width - 2, 13, LINE_SIZES, 1)
-        _write(pen, (1, top, width - 1, top + 13), face, words, centred=True)
-    return picture
-
-
-def _tick(pen: Pen) -> None:
-    pen.ellipse((0, 0, 31, 31), fill=1)
-    pen.line([(8, 16), (14, 22), (24, 10)], fill=0, width=4, joint="curve")
-
-
-def _cross(pen: Pen) -> None:
-    pen.polygon([(9, 0), (22, 0), (31, 9), (31, 22), (22, 31), (9, 31), (0, 22), (0, 9)], fill=1)
-    pen.line([(10, 10), (21, 21)], fill=0, width=4)
-    pen.line([(10, 21), (21, 10)], fill=0, width=4)
-
-
-def _finder(pen: Pen, x: int, y: int, side: int) -> None:
-    pen.rectangle((x, y, x + side - 1, y + side - 1), outline=1, width=2)
-    pen.rectangle((x + 4, y + 4, x + side - 5, y + side - 5), fill=1)
-
-
-def _qr(pen: Pen) -> None:
-    for x, y in ((0, 0), (19, 0), (0, 19)):
-        _finder(pen, x, y, 13)
-    for x, y in ((19, 19), (27, 19), (23, 23), (19, 27), (27, 27), (15, 2), (15, 10), (2, 15), (10, 15), (15, 17)):
-        pen.rectangle((x, y, x + 3, y + 3), fill=1)
-
-
-def _no_qr(pen: Pen) -> None:
-    _qr(pen)
-    pen.line([(1, 30), (30, 1)], fill=0, width=8)
-    pen.line([(1, 30), (30, 1)], fill=1, width=3)
-
-
-def _handset(pen: Pen, x: int, y: int, width: int, height: int) -> None:
-    pen.rounded_rectangle((x, y, x + width, y + height), 3, outline=1, width=2)
-    pen.line([(x + width // 2 - 2, y + height - 3), (x + width // 2 + 2, y + height - 3)], fill=1)
-
-
-def _phone(pen: Pen) -> None:
-    _handset(pen, 6, 0, 19, 31)
-    pen.line([(10, 14), (14, 18), (21, 9)], fill=1, width=3, joint="curve")
-
-
-def _tap(pen: Pen) -> None:
-    _handset(pen, 0, 0, 13, 31)
-    for radius in (4, 9, 14):
-        pen.arc((15 - radius, 15 - radius, 15 + radius, 15 + radius), -50, 50, fill=1, width=2)
-    pen.line([(31, 2), (31, 29)], fill=1, width=2)
-
-
-def _approve_here(pen: Pen) -> None:
-    _handset(pen, 6, 0, 19, 24)
-    pen.line([(10, 10), (14, 14), (21, 5)], fill=1, width=3, joint="curve")
-    pen.rectangle((0, 28, 31, 31), fill=1)
-
-
-def _unlock(pen: Pen) -> None:
-    pen.arc((9, 0, 24, 18), 180, 330, fill=1, width=3)
-    pen.line([(10, 9), (10, 15)], fill=1, width=3)
-    pen.rounded_rectangle((4, 14, 27, 31), 3, fill=1)
-    pen.ellipse((13, 18, 18, 23), fill=0)
-    pen.rectangle((15, 22, 16, 27), fill=0)
-
-
-def _one(pen: Pen) -> None:
-    _handset(pen, 0, 4, 13, 27)
-    _handset(pen, 18, 4, 13, 27)
-    pen.line([(17, 29), (31, 8)], fill=0, width=7)
-    pen.line([(17, 29), (31, 8)], fill=1, width=3)
-
-
-def _tap_again(pen: Pen) -> None:
-    _handset(pen, 0, 0, 13, 31)
-    pen.arc((15, 8, 30, 23), 30, 320, fill=1, width=3)
-    pen.polygon([(31, 6), (31, 14), (23, 12)], fill=1)
-
-
-def _waves(pen: Pen) -> None:
-    _handset(pen, 0, 4, 13, 27)
-    for radius in (7, 12, 17):
-        pen.arc((12 - radius, 12 - radius, 12 + radius, 12 + radius), -48, 48, fill=1, width=2)
-
-
-def _transfer(pen: Pen) -> None:
-    _handset(pen, 0, 0, 13, 31)
-    for y in (8, 22):
-        pen.rectangle((16, y - 1, 25, y), fill=1)
-        pen.polygon([(25, y - 5), (31, y - 1), (31, y), (25, y + 4)], fill=1)
-
-
-def _hourglass(pen: Pen) -> None:
-    for y in (0, 28):
-        pen.rectangle((5, y, 26, y + 3), fill=1)
-    pen.polygon([(7, 4), (24, 4), (17, 15), (17, 16), (24, 27), (7, 27), (14, 16), (14, 15)], outline=1)
-    pen.polygon([(11, 9), (20, 9), (16, 14), (15, 14)], fill=1)
-    pen.polygon([(9, 27), (22, 27), (16, 21), (15, 21)], fill=1)
-    pen.line([(15, 14), (15, 22)], fill=1)
-
-
-def _question(pen: Pen) -> None:
-    pen.ellipse((0, 0, 31, 31), outline=1, width=2)
-    pen.arc((9, 6, 22, 19), 180, 80, fill=1, width=3)
-    pen.line([(15, 18), (15, 20)], fill=1, width=3)
-    pen.rectangle((14, 23, 16, 25), fill=1)
-
-
-def _hand(pen: Pen) -> None:
-    for x, top in ((7, 6), (12, 2), (17, 2), (22, 5)):
-        pen.rounded_rectangle((x, top, x + 3, 20), 1, fill=1)
-    pen.rounded_rectangle((7, 16, 25, 31), 5, fill=1)
-    pen.line([(2, 16), (9, 25)], fill=1, width=4)
-
-
-def _again(pen: Pen) -> None:
-    pen.arc((3, 3, 28, 28), 30, 320, fill=1, width=4)
-    pen.polygon([(31, 2), (31, 15), (19, 12)], fill=1)
-
-
-def _warning(pen: Pen) -> None:
-    pen.polygon([(15, 0), (16, 0), (31, 29), (31, 30), (0, 30), (0, 29)], fill=1)
-    pen.polygon([(14, 9), (17, 9), (16, 20), (15, 20)], fill=0)
-    pen.rectangle((14, 23, 17, 26), fill=0)
-
-
-def _wrench(pen: Pen) -> None:
-    pen.line([(6, 26), (20, 12)], fill=1, width=6)
-    pen.ellipse((1, 21, 10, 30), fill=1)
-    pen.ellipse((14, 1, 30, 17), fill=1)
-    pen.polygon([(22, 9), (27, -2), (34, 5)], fill=0)
-    pen.line([(22, 9), (29, 2)], fill=0, width=5)
-    pen.ellipse((4, 24, 7, 27), fill=0)
-
-
-ICONS: Mapping[str, Callable[[Pen], None]] = MappingProxyType(
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
+PALETTES: Mapping[Mood, Palette] = MappingProxyType(
     {
-        "tick": _tick,
-        "cross": _cross,
-        "qr": _qr,
-        "no_qr": _no_qr,
-        "phone": _phone,
-        "approve_here": _approve_here,
-        "tap": _tap,
-        "tap_again": _tap_again,
-        "unlock": _unlock,
-        "one": _one,
-        "waves": _waves,
-        "transfer": _transfer,
-        "hourglass": _hourglass,
-        "question": _question,
-        "hand": _hand,
-        "again": _again,
-        "warning": _warning,
-        "wrench": _wrench,
+        Mood.CALM: Palette((16, 24, 40), _WHITE, (122, 190, 255)),
+        Mood.BUSY: Palette((14, 58, 120), _WHITE, (255, 205, 90)),
+        Mood.GOOD: Palette((6, 104, 56), _WHITE, _WHITE),
+        Mood.BAD: Palette((160, 20, 26), _WHITE, _WHITE),
+        Mood.DOUBT: Palette((255, 183, 20), (32, 20, 0), (32, 20, 0)),
     }
 )
-"""Icons by name."""
+"""What each mood looks like; words keep a contrast of 4.5 to 1 and more to their ground (WCAG 2.2, 1.4.3)."""
+
+
+def draw_screen(screen: Screen, size: tuple[int, int] = SIZE, mode: str = "1") -> Image.Image:
+    """Return the screen as a picture of mode "1", white on black, or of mode "RGB"."""
+    if screen.picture is not None or screen.code:
+        return _Sheet(screen, size, mode).drawn()
+    return _kept(screen, size, mode).copy()
+
+
+@lru_cache(maxsize=24)
+def _kept(screen: Screen, size: tuple[int, int], mode: str) -> Image.Image:
+    """Draw a screen that says nothing about anybody, once."""
+    return _Sheet(screen, size, mode).drawn()
+
+
+def is_dark(screen: Screen) -> bool:
+    """Whether a screen shows nothing."""
+    return not (screen.icon or screen.headline or screen.lines or screen.code or screen.picture)
+
+
+def lost_words(screen: Screen, size: tuple[int, int] = SIZE, mode: str = "1") -> tuple[bool, bool]:
+    """Whether a display of this size has to cut one of the screen's words, and whether it leaves out a whole line."""
+    sheet = _Sheet(screen, size, mode)
+    sheet.drawn()
+    return sheet.cut, sheet.left_out
+
+
+def _sizes(largest: float, smallest: float) -> range:
+    return range(max(round(largest), round(smallest)), round(smallest) - 1, -1)
+
+
+class _Sheet:
+    """One picture in the making."""
+
+    def __init__(self, screen: Screen, size: tuple[int, int], mode: str) -> None:
+        self._screen = screen
+        self._width, self._height = size
+        self._crisp = mode == "1"
+        palette = Palette(_BLACK, _WHITE, _WHITE) if self._crisp or is_dark(screen) else PALETTES[screen.mood]
+        self._words: Ink = 1 if self._crisp else palette.words
+        self._icon: Ink = 1 if self._crisp else palette.icon
+        self._image = Image.new(mode, size, 0 if self._crisp else palette.ground)
+        self._pen = ImageDraw.Draw(self._image)
+        self._lines = [line for line in screen.lines[:2] if line.strip()] if self._height >= _NO_LINES else []
+        self.cut = self.left_out = False
+
+    def drawn(self) -> Image.Image:
+        picture = self._screen.picture
+        wide = self._width >= self._height * _WIDE
+        if picture is not None and (not self._crisp or self._height >= MIN_FACE):
+            self._with_picture(picture)
+        elif self._screen.code and self._with_code(wide=wide):
+            pass
+        elif wide:
+            self._beside()
+        else:
+            self._stacked()
+        return self._image
+
+    def _headline(self, box: Box, largest: float, smallest: float, most: int, *, centred: bool = True) -> None:
+        width, height = box[2] - box[0], box[3] - box[1]
+        style = Style(_sizes(largest, max(SMALL_BOLD, smallest)), most, bold=True, crisp=self._crisp)
+        text = fit([self._screen.headline], width, height, style)
+        if text.cut:  # a narrow place, or a long word: thin letters are smaller
+            text = fit(
+                [self._screen.headline], width, height, Style(_sizes(SMALL_BOLD, SMALL), most, crisp=self._crisp)
+            )
+        self._put(text, box, centred=centred)
+
+    def _small(self, box: Box, largest: float, smallest: float, most: int) -> None:
+        style = Style(_sizes(largest, max(SMALL, smallest)), most, crisp=self._crisp)
+        self._put(fit(self._lines, box[2] - box[0], box[3] - box[1], style), box, centred=True)
+
+    def _put(self, text: Set, box: Box, *, centred: bool) -> None:
+        self.cut, self.left_out = self.cut or text.cut, self.left_out or text.left_out
+        write(self._pen, box, text, self._words, centred=centred)
+
+    def _draw_icon(self, left: int, top: int, side: int) -> None:
+        mask = icon_mask(self._screen.icon, side, smooth=not self._crisp)
+        self._image.paste(self._icon, (left, top), mask)
+
+    def _beside(self) -> None:
+        """Icon and headline above, lines beneath; measures are those of 64 rows."""
+        width, height = self._width, self._height
+        unit = min(height, 64 * 3) / 64 if self._lines else 1.0
+        row = round(13 * unit)
+        below = row * len(self._lines)
+        upper = height - below - (round(2 * unit) if self._lines else 0)
+        left = 1
+        if has_icon(self._screen.icon):
+            side = GRID * max(1, round(upper * 0.75) // GRID)
+            self._draw_icon(1, max(0, (upper - side) // 2), side)
+            left = side + 1 + round(4 * unit)
+        box = (left, 1, width - 1, upper)
+        self._headline(box, 22 * height / 64, SMALL_BOLD, 3, centred=left == 1)
+        if self._lines:
+            self._small((1, height - below, width - 1, height), row, SMALL, len(self._lines))
+
+    def _stacked(self) -> None:
+        """Icon, headline and lines from top to bottom, each in a place of its own on every screen."""
+        width, height = self._width, self._height
+        tall = height > width * 1.25
+        least = min(width, height)
+        margin = 1 if self._crisp else max(2, least // 24)
+        side = round(least * (0.5 if tall else 0.34))
+        if self._crisp:
+            side = max(1, side // GRID) * GRID
+        top = round(height * 0.06)
+        text = top + side + round(height * 0.045)
+        if has_icon(self._screen.icon):
+            self._draw_icon((width - side) // 2, top, side)
+        lines = text + round((height - text) * (0.55 if self._lines else 0.8))
+        self._headline((margin, text, width - margin, lines), least * 0.145, least * 0.075, 3 if tall else 2)
+        if self._lines:
+            lines += round(height * 0.03)
+            box = (margin, lines, width - margin, height - margin)
+            self._small(box, least * (0.11 if tall else 0.085), least * (0.075 if tall else 0.06), 4)
+
+    def _with_picture(self, picture: Picture) -> None:
+        """A portrait with the headline beneath, or beside it where the display is wide."""
+        width, height = self._width, self._height
+        margin = max(2, min(width, height) // 40)
+        if width >= height * 1.3:
+            space = (margin, margin, round(width * 0.62), height - margin)
+            words = (space[2] + margin, margin, width - margin, height - margin)
+        else:
+            space = (margin, margin, width - margin, height - round(height * 0.16))
+            words = (margin, space[3], width - margin, height)
+        face = Image.frombytes("RGB", (picture.width, picture.height), picture.rgb)
+        face = ImageOps.contain(face, (space[2] - space[0], space[3] - space[1]), Image.Resampling.LANCZOS)
+        if self._crisp:
+            face = ImageOps.autocontrast(face.convert("L"), cutoff=1).convert("1")
+        at = (space[0] + space[2] - face.width) // 2, (space[1] + space[3] - face.height) // 2
+        self._image.paste(face, at)
+        self._headline(words, min(width, height) * 0.12, SMALL_BOLD, 4 if words[0] > margin else 1)
+
+    def _with_code(self, *, wide: bool) -> bool:
+        """A code as large as fits, with the headline beside or beneath. False when the code does not fit."""
+        width, height = self._width, self._height
+        if wide:
+            code = draw_code(self._screen.code, min(height, width - 44))
+        else:
+            code = draw_code(self._screen.code, min(width, round(height * 0.8)))
+        if code is None:
+            return False
+        ground = code if self._crisp else code.convert("RGB")
+        if wide:
+            self._image.paste(ground, (0, (height - code.height) // 2))
+            self._headline((code.width + 2, 0, width - 1, height), 14 * height / 64, SMALL_BOLD, 4)
+        else:
+            space = 0 if self._crisp else max(0, (round(height * 0.75) - code.height) // 2)
+            self._image.paste(ground, ((width - code.width) // 2, space))
+            box = (2, code.height + 1 + space, width - 2, height - space // 2)
+            self._headline(box, min(width, height) * 0.105, SMALL_BOLD, 2)
+        return True

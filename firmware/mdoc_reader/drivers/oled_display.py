@@ -1,6 +1,7 @@
-"""A 128 x 64 OLED on I2C with an SSD1306 or SH1106 controller, through luma.oled.
+"""A one-bit OLED on I2C with an SSD1306 or SH1106 controller, through luma.oled.
 
-Never tried on hardware by this project's tests: they read what would go over the bus.
+Never tried on hardware by this project's tests: they run this and luma against a controller that is simulated from its
+data sheet at the far end of the bus.
 """
 
 from __future__ import annotations
@@ -23,13 +24,19 @@ _FAULTS = (OSError, luma.core.error.Error)
 
 
 class Options(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """Bus, address and mounting; `rotate` counts quarter turns and keeps the long side level (0 or 2)."""
+    """Bus, address, glass and mounting; `rotate` counts quarter turns and keeps the long side level (0 or 2)."""
 
     port: Annotated[int, msgspec.Meta(ge=0, le=63)] = 1
     address: Annotated[int, msgspec.Meta(ge=0x08, le=0x77)] = 0x3C
     driver: Literal["ssd1306", "sh1106"] = "ssd1306"
+    size: Literal["128x64", "128x32", "128x128"] = "128x64"
     rotate: Literal[0, 2] = 0
     contrast: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0xCF
+
+    def __post_init__(self) -> None:
+        """Refuse a size that the controller cannot drive."""
+        if self.driver == "ssd1306" and self.size == "128x128":
+            raise ValueError("an ssd1306 drives 128x64 or 128x32; 128x128 needs an sh1106")
 
 
 class OledDisplay:
@@ -47,7 +54,8 @@ class OledDisplay:
         try:
             # luma keeps every device it ever made until the process ends, so make none while nobody answers.
             serial.command(_NOP)
-            self._device = kind(serial, width=128, height=64, rotate=options.rotate)
+            width, height = (int(side) for side in options.size.split("x"))
+            self._device = kind(serial, width=width, height=height, rotate=options.rotate)
             self._device.contrast(options.contrast)
         except _FAULTS as error:
             with suppress(*_FAULTS):
@@ -57,7 +65,7 @@ class OledDisplay:
     def show(self, screen: Screen) -> None:
         """Draw a screen. OSError when the device is gone."""
         try:
-            self._device.display(draw_screen(screen))
+            self._device.display(draw_screen(screen, self._device.size))
         except _FAULTS as error:
             raise OSError(f"the display is gone: {error}") from error
 

@@ -100,6 +100,11 @@ class Panel:
         return self._languages[self._speaking].tag
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """The tags of all languages, the one it falls back to first."""
+        return tuple(language.tag for language in self._languages)
+
+    @property
     def last_light(self) -> float | None:
         """`time.monotonic()` right after the lamps last changed; None before the first sign."""
         return self._last_light
