@@ -15,9 +15,12 @@ from gpiozero.exc import GPIOZeroError
 from gpiozero.pins.mock import MockFactory
 
 from mdoc_reader.drivers import disabled_pins, gpiozero_pins, simulated_pins
-from mdoc_reader.drivers.board import Board, Wiring
+from mdoc_reader.drivers.board import Board
+from mdoc_reader.drivers.board_wiring import Wiring
 from mdoc_reader.lab.bench_panel import Bench
 from mdoc_reader.outputs.ports import Blink, Colour, Note
+
+NAMES = ("door", "exit", "fire", "wake", "cancel", "language", "confirm", "reject")
 
 
 def eventually(wanted: Callable[[], bool], seconds: float = 5.0) -> bool:
@@ -175,7 +178,7 @@ def test_a_relay_that_does_not_obey_is_told_and_tried_again() -> None:
 
 
 def test_parts_without_a_pin_are_left_out() -> None:
-    pins = board(green=None, amber=None, red=None, buzzer=None, relay=None)
+    pins = board(**dict.fromkeys((*Wiring().parts(), *NAMES)))
     pins.light(Colour.GREEN, Blink())
     pins.tone([Note(440, 1)])
     pins.energise_relay(1)
@@ -234,6 +237,7 @@ def test_disabled_pins_do_nothing() -> None:
     pins.light(Colour.RED, Blink())
     pins.tone([Note(440, 1)])
     pins.energise_relay(1)
+    pins.on_contact(lambda contact, active, at: None)
     pins.rest()
     pins.close()
     assert pins.healthy

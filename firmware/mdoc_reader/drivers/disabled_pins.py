@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from mdoc_reader.outputs.ports import Blink, Colour, Note, Pins
+from mdoc_reader.outputs.ports import Blink, Colour, ContactCallback, Note, Pins
 
 SIMULATED = False
 
@@ -25,6 +25,12 @@ class _NoPins:
         """Do nothing."""
 
     def energise_relay(self, seconds: float) -> None:
+        """Do nothing."""
+
+    def on_contact(self, callback: ContactCallback) -> None:
+        """Do nothing: there is no contact to tell of."""
+
+    def alarm(self, rhythm: Blink | None) -> None:
         """Do nothing."""
 
     def rest(self) -> None:

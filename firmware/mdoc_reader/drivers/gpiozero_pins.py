@@ -1,4 +1,4 @@
-"""Lamps, buzzer and relay on a Raspberry Pi's GPIO pins, through gpiozero and the pin library that is configured.
+"""Lamps, buzzer, relay and contacts on a Raspberry Pi's GPIO pins, through gpiozero and the configured pin library.
 
 Never tried on hardware by this project's tests: they drive the same `Board` over gpiozero's mock pins.
 """
@@ -10,7 +10,8 @@ import tempfile
 from importlib import import_module
 from typing import Literal
 
-from mdoc_reader.drivers.board import Board, Wiring, open_factory
+from mdoc_reader.drivers.board import Board, open_factory
+from mdoc_reader.drivers.board_wiring import Wiring
 from mdoc_reader.outputs.ports import Pins
 
 SIMULATED = False

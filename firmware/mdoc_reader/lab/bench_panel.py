@@ -1,4 +1,5 @@
-"""The bench's side of the simulated panel: hears every pin change over a Unix socket, keeps the state, draws it.
+"""The bench's side of the simulated panel: hears every pin change over a Unix socket, keeps the state, draws it, and
+presses contacts.
 
 `Bench` listens; `PanelState` is what the lamps, the buzzer and the relay do now and did before; `PanelView` draws both
 and the display in a terminal with rich. Lamps have a word and a shape beside their colour.
@@ -59,6 +60,10 @@ class PanelState:
         """Return whether a lamp gives light now."""
         return bool(self.parts.get(lamp, 0))
 
+    def active(self, contact: str) -> bool:
+        """Return whether a contact is active now, by its name in the wiring: `door` (open), `exit`, `fire`..."""
+        return bool(self.parts.get(contact, 0))
+
     @property
     def relay(self) -> bool:
         """Whether the relay's coil is energised."""
@@ -84,6 +89,7 @@ class Bench:
         self._server: asyncio.Server | None = None
         self._changed = asyncio.Condition()
         self._talks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
         """Listen. OSError when the socket cannot be made."""
@@ -109,10 +115,23 @@ class Bench:
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(lambda: wanted(self.state))
 
+    async def contact(self, name: str, active: bool = True, timeout_s: float = 5.0) -> None:
+        """Press a contact, or let it go; returns when its pin has moved. TimeoutError when no panel does that."""
+        for writer in tuple(self._writers):
+            writer.write(msgspec.json.encode({"contact": name, "active": active}) + b"\n")
+        await self.wait_for(lambda state: state.active(name) is active, timeout_s)
+
+    async def press(self, name: str, seconds: float = 0.1) -> None:
+        """Press a contact for so long, in seconds. TimeoutError when no panel has it."""
+        await self.contact(name)
+        await asyncio.sleep(seconds)
+        await self.contact(name, active=False)
+
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
             self._talks.add(task)
+        self._writers.add(writer)
         try:
             while line := await reader.readline():
                 try:
@@ -128,6 +147,7 @@ class Bench:
         finally:
             if task is not None:
                 self._talks.discard(task)
+            self._writers.discard(writer)
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
