@@ -1,7 +1,7 @@
 """Lists of documents that a site knows, by keyed hash: whoever reads the file learns no document number from it.
 
-An entry is HMAC-SHA256 with the site's key over issuing country, issuing jurisdiction and document number. Numbers are
-short: without the key they could all be tried, so the key is a secret of the site and never in the file. Where states
+An entry is HMAC-SHA256 with the site's key over four lines: `mdoc-reader list entry`, issuing country, issuing
+jurisdiction (or nothing) and document number, in capitals and without blanks. Numbers are short: without the key they could all be tried, so the key is a secret of the site and never in the file. Where states
 or provinces number their documents on their own, an entry that names the jurisdiction tells them apart.
 
 The file is text, one entry a line, `#` begins a comment:
@@ -30,6 +30,7 @@ MIN_KEY, MAX_KEY = 16, 64
 MAX_PART = 256
 _HEADER = "mdoc-reader-list"
 _VERSION = "1"
+_PURPOSE = "mdoc-reader list entry"
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -196,6 +197,7 @@ def _plain(text: str) -> str:
 
 
 def _hash(key: bytes, country: str, jurisdiction: str, number: str) -> bytes:
-    # No part can hold the separator, which is a blank: two documents never make one message.
-    message = "\n".join((_plain(country), _plain(jurisdiction), _plain(number)))
+    # No part can hold the separator, which is a blank: two documents never make one message. The first line keeps it
+    # from what else the site's key is used for.
+    message = "\n".join((_PURPOSE, _plain(country), _plain(jurisdiction), _plain(number)))
     return hmac.digest(key, message.encode("utf-8", "surrogatepass"), "sha256")
