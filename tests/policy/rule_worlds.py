@@ -14,7 +14,7 @@ from mdoc_reader.model.verdict import Check, CheckState, DocumentVerdict, Findin
 from mdoc_reader.policy import allow_list
 from mdoc_reader.policy.calendar import Calendar
 from mdoc_reader.policy.facts import Facts
-from mdoc_reader.policy.rule_names import AGE_SPACES, KINDS, PLACES, Kind
+from mdoc_reader.policy.rule_names import AGE_SPACES, KINDS, MDL, PLACES, Kind
 from mdoc_reader.policy.rule_tree import (
     AgeOver,
     AgeUnder,
@@ -37,6 +37,7 @@ from mdoc_reader.policy.rule_tree import (
     Test,
     Today,
     Within,
+    conditions,
 )
 from mdoc_reader.policy.site import LeapDay, Site
 from mdoc_reader.trust.clock import BUILT, ClockCode, Moment
@@ -155,25 +156,47 @@ _PRIVILEGES = st.lists(
     max_size=3,
 )
 _ANY = st.one_of(_PLAIN, _DATES, _PRIVILEGES, st.lists(st.sampled_from(TEXTS), max_size=3))
-_RIGHT = {
+_RIGHT: dict[Kind | str, st.SearchStrategy[object]] = {
     Kind.TEXT: st.sampled_from(TEXTS),
     Kind.INT: st.sampled_from(NUMBERS),
     Kind.DATE: _DATES,
     Kind.LIST: st.lists(st.sampled_from(TEXTS), max_size=3),
     "driving_privileges": _PRIVILEGES,
 }
-_VALUES = {kind: st.one_of(_RIGHT.get(kind, _ANY), _RIGHT.get(kind, _ANY), _ANY) for kind in [*Kind, *_RIGHT]}
 Elements = Mapping[str, Mapping[str, object]]
 
 
+_UNSURE = {name: st.one_of(right, right, right, _ANY) for name, right in _RIGHT.items()}
+
+
+def names_in(tree: Condition) -> set[str]:
+    """Return the short names that a rule draws upon."""
+    found: set[str] = set()
+    for question, _ in conditions(tree):
+        match question:
+            case AgeOver() | AgeUnder():
+                found |= {"birth_date", "age_birth_year"}
+            case Drives():
+                found.add("driving_privileges")
+            case Listed():
+                found |= {"issuing_country", "document_number", "issuing_jurisdiction"}
+            case Compare(left, _, right):
+                found |= {term.name for term in (left, right) if isinstance(term, Name)}
+            case Within(Name(name), _) | Contains(_, Name(name)) | Holds(Name(name)):
+                found.add(name)
+    return found
+
+
 @st.composite
-def _elements(draw: st.DrawFn, doctype: str) -> Elements:
+def _elements(draw: st.DrawFn, doctype: str, names: list[str]) -> Elements:
     elements: dict[str, dict[str, object]] = {}
     places = PLACES.get(doctype, {})
-    if places:
-        for name in draw(st.sets(st.sampled_from([*places]), max_size=8)):
+    wanted = [name for name in names if name in places]
+    for name in wanted:
+        if draw(st.integers(0, 5)):
             namespace, identifier = places[name]
-            elements.setdefault(namespace, {})[identifier] = draw(_VALUES.get(name) or _VALUES[KINDS[name]])
+            kind = name if name in _UNSURE else KINDS[name]
+            elements.setdefault(namespace, {})[identifier] = draw(_UNSURE.get(kind, _ANY))
     reached = draw(st.sampled_from([14, 18, 70]))
     for age in draw(st.sets(st.sampled_from([12, 16, 18, 21]), max_size=3)):
         space = AGE_SPACES.get(doctype, FULL.namespace)
@@ -186,16 +209,16 @@ def _elements(draw: st.DrawFn, doctype: str) -> Elements:
 
 
 @st.composite
-def documents(draw: st.DrawFn) -> DocumentVerdict:
-    """Return a verdict: any of the known kinds of document or none, with elements of every sort."""
-    doctype = draw(st.sampled_from([*PLACES, "org.example.unknown"]))
+def documents(draw: st.DrawFn, tree: Condition) -> DocumentVerdict:
+    """Return a verdict: any of the known kinds of document or none, with most of what a rule draws upon."""
+    doctype = draw(st.sampled_from([MDL, MDL, MDL, *PLACES, "org.example.unknown"]))
     codes = draw(st.sets(st.sampled_from([RevocationCode.STATUS_NONE, RevocationCode.SIGNER_NO_LIST])))
     return DocumentVerdict(
         doctype,
         draw(st.sampled_from([Validity.VALID, Validity.VALID, Validity.VALID, *Validity])),
         {check: draw(st.sampled_from(CheckState)) for check in Check if draw(st.integers(0, 4))},
         tuple(Finding(code, Severity.INFO, code.operator) for code in sorted(codes)),
-        draw(_elements(doctype)),
+        draw(_elements(doctype, sorted(names_in(tree)))),
     )
 
 
@@ -221,3 +244,10 @@ def shared_less(draw: st.DrawFn, elements: Elements) -> Elements:
 def consistent(document: DocumentVerdict, moment: Moment, site: Site) -> bool:
     """Say whether what a document tells of an age fits together."""
     return not Facts(document, Moment(moment.at), site).age.contradicted
+
+
+@st.composite
+def cases(draw: st.DrawFn, rules: st.SearchStrategy[Condition] = RULES) -> tuple[Condition, DocumentVerdict]:
+    """Return a rule with a document for it."""
+    tree = draw(rules)
+    return tree, draw(documents(tree))

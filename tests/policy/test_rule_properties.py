@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from rule_worlds import EDGES, MOMENTS, QUESTIONS, RULES, SITES, consistent, documents, shared_less
+from rule_worlds import EDGES, MOMENTS, QUESTIONS, RULES, SITES, cases, consistent, shared_less
 
 from mdoc_reader.model.verdict import DocumentVerdict, Validity
 from mdoc_reader.policy.rule import MAX_REASONS, Rule
@@ -18,7 +18,8 @@ from mdoc_reader.policy.site import Site
 from mdoc_reader.policy.truth import Truth
 from mdoc_reader.trust.clock import BUILT, ClockCode, Moment
 
-worlds = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+worlds = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+Case = tuple[Condition, DocumentVerdict]
 TRUE, FALSE, UNKNOWN = Truth.TRUE, Truth.FALSE, Truth.UNKNOWN
 
 
@@ -35,10 +36,9 @@ def test_what_is_printed_reads_as_the_same_tree(tree: Condition) -> None:
 
 
 @worlds
-@given(RULES, documents(), st.one_of(MOMENTS, EDGES), SITES)
-def test_judging_is_total_and_says_the_same_to_the_same(
-    tree: Condition, document: DocumentVerdict, moment: Moment, site: Site
-) -> None:
+@given(cases(), st.one_of(MOMENTS, EDGES), SITES)
+def test_judging_is_total_and_says_the_same_to_the_same(case: Case, moment: Moment, site: Site) -> None:
+    tree, document = case
     rule = Rule.parse(written(tree), site)
     found = rule.judge(document, moment)
     assert found == rule.judge(document, moment) == rule.at(site).judge(document, moment)
@@ -49,11 +49,10 @@ def test_judging_is_total_and_says_the_same_to_the_same(
     rule.badge(document)
 
 
-@settings(worlds, max_examples=1000)
-@given(RULES, documents(), MOMENTS, SITES, st.data())
-def test_sharing_less_never_opens(
-    tree: Condition, document: DocumentVerdict, moment: Moment, site: Site, data: st.DataObject
-) -> None:
+@settings(worlds, max_examples=600)
+@given(cases(), MOMENTS, SITES, st.data())
+def test_sharing_less_never_opens(case: Case, moment: Moment, site: Site, data: st.DataObject) -> None:
+    tree, document = case
     # A document whose statements of an age exclude each other is its issuer's mistake. It is seen where both are shown.
     assume(consistent(document, moment, site))
     less = replace(document, elements=data.draw(shared_less(document.elements)))
@@ -62,20 +61,18 @@ def test_sharing_less_never_opens(
 
 
 @worlds
-@given(RULES, documents(), MOMENTS, SITES)
-def test_what_shows_nothing_opens_nothing_that_is_asked_of_the_holder(
-    tree: Condition, document: DocumentVerdict, moment: Moment, site: Site
-) -> None:
+@given(cases(), MOMENTS, SITES)
+def test_what_shows_nothing_opens_nothing_that_is_asked_of_the_holder(case: Case, moment: Moment, site: Site) -> None:
+    tree, document = case
     invalid = replace(document, validity=Validity.INVALID)
     empty = replace(invalid, elements={})
     assert judged(tree, invalid, moment, site) is judged(tree, empty, moment, site)
 
 
 @worlds
-@given(RULES, documents(), MOMENTS, SITES, st.sampled_from(ClockCode))
-def test_doubting_the_clock_never_opens(
-    tree: Condition, document: DocumentVerdict, moment: Moment, site: Site, doubt: ClockCode
-) -> None:
+@given(cases(), MOMENTS, SITES, st.sampled_from(ClockCode))
+def test_doubting_the_clock_never_opens(case: Case, moment: Moment, site: Site, doubt: ClockCode) -> None:
+    tree, document = case
     assume(consistent(document, moment, site))
     rule = Rule.parse(written(tree), site)
     before = rule.judge(document, Moment(moment.at)).truth
@@ -84,8 +81,10 @@ def test_doubting_the_clock_never_opens(
 
 
 @worlds
-@given(RULES, RULES, documents(), MOMENTS, SITES)
-def test_de_morgan(one: Condition, other: Condition, document: DocumentVerdict, moment: Moment, site: Site) -> None:
+@given(cases(), RULES, MOMENTS, SITES)
+def test_de_morgan(case: Case, other: Condition, moment: Moment, site: Site) -> None:
+    one, document = case
+
     def of(tree: Condition) -> Truth:
         return judged(tree, document, moment, site)
 
@@ -97,10 +96,11 @@ def test_de_morgan(one: Condition, other: Condition, document: DocumentVerdict, 
 
 
 @worlds
-@given(QUESTIONS, documents(), MOMENTS, SITES)
+@given(cases(QUESTIONS), MOMENTS, SITES)
 def test_the_opposite_of_a_question_opens_only_where_the_question_is_answered_no(
-    question: Condition, document: DocumentVerdict, moment: Moment, site: Site
+    case: Case, moment: Moment, site: Site
 ) -> None:
+    question, document = case
     found = judged(question, document, moment, site)
     opposite = {TRUE: FALSE, FALSE: TRUE, UNKNOWN: UNKNOWN}
     assert judged(Not(question), document, moment, site) is opposite[found]
