@@ -9,6 +9,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -328,3 +329,110 @@ def test_closed_before_it_was_started() -> None:
         await Bench().scanner.close()
 
     asyncio.run(main())
+
+
+STILL = bytes(640 * 360)
+
+
+class StillCamera:
+    """Shows pictures of a camera's size at 200 a second: nothing, or something where `shown` is set."""
+
+    def __init__(self) -> None:
+        self.shown = threading.Event()
+        self.closed = threading.Event()
+
+    def read(self, timeout_s: float) -> Frame | None:
+        if self.closed.wait(min(timeout_s, 0.005)):
+            raise OSError("closed")
+        picture = bytearray(STILL)
+        if self.shown.is_set():
+            picture[640 * 100 + 200 : 640 * 200] = bytes([255]) * (640 * 100 - 200)
+            for row in range(100, 200):  # a part of each row, as light would be all of it
+                picture[row * 640 + 400 : row * 640 + 640] = bytes(240)
+        return Frame(640, 360, 640, memoryview(picture))
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class NoCodes:
+    """A decoder that finds nothing."""
+
+    def decode(self, frame: Frame) -> list[str]:
+        return []
+
+
+PACED = replace(QUICK, max_fps=100, idle_fps=5, idle_after_s=0.5, overrun_s=5)
+
+
+def paced(script: Callable[[Scanner, StillCamera], Awaitable[None]]) -> None:
+    async def main() -> None:
+        camera = StillCamera()
+        scanner = Scanner(lambda: camera, NoCodes(), lambda _: None, limits=PACED)
+        scanner.start()
+        try:
+            await script(scanner, camera)
+        finally:
+            await scanner.close()
+
+    asyncio.run(main())
+
+
+async def rate(scanner: Scanner, seconds: float = 1.0) -> float:
+    """Pictures a second over a while."""
+    before, began = scanner.frames, time.monotonic()
+    await asyncio.sleep(seconds)
+    return (scanner.frames - before) / (time.monotonic() - began)
+
+
+def test_pictures_are_taken_less_often_while_nothing_moves_and_the_heart_beats_on() -> None:
+    async def script(scanner: Scanner, camera: StillCamera) -> None:
+        await until(lambda: scanner.frames > 5)
+        assert not scanner.idle
+        await until(lambda: scanner.idle)
+        assert await rate(scanner) < 8
+        assert time.monotonic() - scanner.heartbeat < 0.5
+        assert scanner.available
+
+    paced(script)
+
+
+def test_the_full_pace_is_back_with_the_first_picture_that_shows_movement() -> None:
+    async def script(scanner: Scanner, camera: StillCamera) -> None:
+        await until(lambda: scanner.idle)
+        camera.shown.set()
+        began, before = time.monotonic(), scanner.frames
+        await until(lambda: not scanner.idle)
+        assert scanner.frames - before <= 2  # one may have been on its way
+        assert time.monotonic() - began < 1
+        assert await rate(scanner, 0.4) > 15
+
+    paced(script)
+
+
+def test_a_code_in_view_keeps_the_full_pace() -> None:
+    async def script(bench: Bench) -> None:
+        bench.texts = ["mdoc:still there"]
+        await until(lambda: bool(bench.sightings))
+        await asyncio.sleep(0.4)
+        assert not bench.scanner.idle
+
+    run(Bench(replace(QUICK, idle_after_s=0.1)), script)
+
+
+@pytest.mark.parametrize("how", ["wake", "resume"])
+def test_somebody_who_is_known_of_brings_the_full_pace_back(how: str) -> None:
+    async def script(scanner: Scanner, camera: StillCamera) -> None:
+        await until(lambda: scanner.idle)
+        getattr(scanner, how)()
+        await until(lambda: not scanner.idle)
+        assert await rate(scanner, 0.3) > 15
+        await until(lambda: scanner.idle)  # nobody was
+
+    paced(script)
+
+
+def test_it_can_be_told_to_wake_before_there_is_a_camera() -> None:
+    bench = Bench()
+    bench.scanner.wake()
+    assert not bench.scanner.idle

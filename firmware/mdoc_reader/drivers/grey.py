@@ -5,8 +5,14 @@ numpy would do the same and costs some 12 MiB of resident memory, which a reader
 
 from __future__ import annotations
 
+from mmap import mmap
+from operator import sub
+
 from mdoc_reader.engagement.ports import Frame
 
+PAIRS_ACROSS, PAIRS_DOWN = 40, 24
+DARK = 64  # grey levels, that nineteen of twenty pixels stay below
+NOISY = 6  # grey levels, by which half of all neighbours differ
 MAX_PIXELS = 4096 * 2304  # more than any camera mode this reader would be set to
 
 
@@ -54,3 +60,34 @@ def halved(frame: Frame) -> bytes:
 def _high_bits(count: int) -> int:
     # the lowest bit of each byte would be shifted into the byte below
     return int.from_bytes(b"\xfe" * count, "little")
+
+
+def poor_light(frame: Frame) -> bool:
+    """Say whether a picture is dark, or noisy as a sensor's is in the dark. The frame has to be `usable`.
+
+    Told from pairs of neighbours on a sparse grid: how bright the brighter ones are, and how much most pairs differ.
+    """
+    width, height, stride, pixels = frame.width, frame.height, frame.stride, frame.pixels
+    across, down = max(1, width // PAIRS_ACROSS), max(1, height // PAIRS_DOWN)
+    starts = range(0, stride * height, stride * down)
+    ones = b"".join([bytes(pixels[start : start + width - 1 : across]) for start in starts])
+    others = b"".join([bytes(pixels[start + 1 : start + width : across]) for start in starts])
+    if not ones:
+        return True
+    if sorted(ones)[len(ones) * 19 // 20] < DARK:
+        return True
+    usual: int = sorted(map(abs, map(sub, ones, others)))[len(ones) // 2]
+    return usual >= NOISY
+
+
+def every(memory: mmap | bytes, width: int, height: int, stride: int, place: tuple[int, int]) -> bytes:
+    """Return width x height grey bytes out of rows with colours between: `place` is the first one's, and the step.
+
+    `memory` holds at least `stride` x (`height` - 1) + `width` x step bytes. A memory map steps in C; through a
+    memoryview the same takes twelve times as long.
+    """
+    offset, step = place
+    row = width * step
+    if stride == row:
+        return memory[offset : row * height : step]
+    return b"".join([memory[start + offset : start + row : step] for start in range(0, stride * height, stride)])

@@ -1,6 +1,10 @@
 """The camera's owner thread: pictures in, texts of QR codes out on the event loop.
 
 Whatever a camera shows, the loop hears a bounded number of bounded texts; how the thread lives is in `owner`.
+
+When nothing has moved for a while, pictures are taken and looked at less often. They are looked at all the same, so
+that movement decides on the pace alone and never on whether a code is read. The camera itself keeps its own pace: the
+picture after the one that shows movement is as near as ever.
 """
 
 from __future__ import annotations
@@ -13,7 +17,8 @@ from dataclasses import dataclass
 from threading import Event, Lock
 
 from mdoc_reader.engagement.owner import Life, Owner, OwnerLimits, Work
-from mdoc_reader.engagement.ports import Camera, Decoder
+from mdoc_reader.engagement.ports import Camera, Decoder, Frame
+from mdoc_reader.engagement.stillness import Stillness
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +42,8 @@ class ScannerLimits(OwnerLimits):
     max_codes: int = 8  # of one picture
     max_undelivered: int = 16  # texts handed over that the loop has not come round to yet
     max_fps: float = 30.0
+    idle_fps: float = 5.0  # while nothing moves
+    idle_after_s: float = 10.0  # without movement, or a code
     silence_s: float = 5.0  # an open camera without one picture in this time counts as lost
 
 
@@ -89,6 +96,11 @@ class Scanner:
         return self._eye.frames if self._eye else 0
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing has moved for so long that pictures are taken less often."""
+        return self._eye.idle if self._eye else False
+
+    @property
     def dropped(self) -> int:
         """Texts dropped since the camera was opened last: too long, or more than the loop could take."""
         return self._eye.dropped if self._eye else 0
@@ -102,8 +114,14 @@ class Scanner:
         self._scanning.clear()
 
     def resume(self) -> None:
-        """Decode again."""
+        """Decode again, at the full pace."""
+        self.wake()
         self._scanning.set()
+
+    def wake(self) -> None:
+        """Take pictures at the full pace again, from the next one on: somebody is there."""
+        if self._eye is not None:
+            self._eye.wake()
 
     async def close(self) -> None:
         """Stop the thread and release the camera, within `close_s`; a thread that does not stop is abandoned."""
@@ -148,6 +166,9 @@ class _Eye:
         self._lock = Lock()  # guards the count below
         self._undelivered = 0
         self._recent: dict[str, float] = {}
+        self._stillness = Stillness(limits.idle_after_s)
+        self._judged = 0.0
+        self.idle = False
         self.decode_ms = 0.0
         self.frames = 0
         self.dropped = 0
@@ -179,8 +200,23 @@ class _Eye:
                 texts = self._decoder.decode(frame)
                 self.decode_ms = (time.monotonic() - now) * 1000
                 self._deliver(texts, now)
+                self._judge(frame, now, found=bool(texts))
             del frame  # some cameras cannot reuse a buffer while a view of it lives
-            life.stopping.wait(max(0.0, 1 / limits.max_fps - (time.monotonic() - turn)))
+            fps = min(limits.idle_fps, limits.max_fps) if self.idle else limits.max_fps
+            life.stopping.wait(max(0.0, 1 / fps - (time.monotonic() - turn)))
+
+    def wake(self) -> None:
+        """Go back to the full pace. Called on the loop."""
+        self._stillness.wake()
+
+    def _judge(self, frame: Frame, now: float, *, found: bool) -> None:
+        """Settle the pace: by movement, looked for as often as pictures are taken while there is none, or a code."""
+        if found:
+            self._stillness.wake()
+        elif now - self._judged >= 0.9 / self._limits.idle_fps:
+            self._judged = now
+            self._stillness.look(frame, now)
+        self.idle = self._stillness.still(now)
 
     def _deliver(self, texts: list[str], seen_at: float) -> None:
         limits = self._limits
