@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import certificate_targets
+
 from mdoc_reader.lab import certificates
 from mdoc_reader.lab import lote as lab_lote
 from mdoc_reader.lab import vical as lab_vical
@@ -80,6 +82,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "json": lambda data: strict_json.decode(data, "json"),
     "trusted_list": lambda data: open_trusted_list(data, [], _AT),
     "sniff": _sniff,
+    **certificate_targets.PARSERS,
 }
 
 
@@ -101,4 +104,5 @@ def examples() -> list[bytes]:
         lote,
         b'{"a":[1,2.5e3,null,true,"\\u0041"]}',
         b"<?xml version='1.0'?><TrustServiceStatusList/>",
+        *certificate_targets.examples(),
     ]

@@ -137,6 +137,19 @@ def test_a_number_orders_alone(tmp_path: Path) -> None:
     assert believed(tmp_path) == [iaca(1).der]
 
 
+def test_between_revocation_lists_of_one_number_the_date_orders(tmp_path: Path) -> None:
+    importer.import_files(tmp_path, [("iaca", iaca(0).der)], Orders(NOW, pins()))
+
+    def numbered(number: int, issued: datetime, *revoked: int) -> bytes:
+        return crls.make_crl(iaca(0), revoked, crls.CrlShape(issued=issued, number=number))
+
+    assert brought(tmp_path, numbered(4, NOW - 2 * DAY)).accepted
+    assert brought(tmp_path, numbered(4, NOW - DAY, 5)).accepted
+    assert severities(brought(tmp_path, numbered(4, NOW - 2 * DAY))) == {"import_rolled_back": "error"}
+    assert severities(brought(tmp_path, numbered(4, NOW - DAY, 6))) == {"import_same_order": "error"}
+    assert severities(brought(tmp_path, numbered(3, NOW))) == {"import_rolled_back": "error"}
+
+
 def test_without_a_number_the_date_orders(tmp_path: Path) -> None:
     def dated(issued: datetime, number: int | None = None) -> bytes:
         return vical.make_vical(provider(0), [iaca(0)], issued=issued, vicalIssueID=number)

@@ -90,13 +90,16 @@ def out_of_order(new: Issue, before: Held) -> ImportCode | None:
     """Return why an issue cannot follow the one that is held, or None.
 
     A number alone orders issues that both count them, whatever their dates: two of one number cannot both be that
-    issue. Without one the dates do.
+    issue. Without one the dates do, and between revocation lists of one number: an authority that miscounts must not
+    hide whom it revoked.
     """
     order, held = new.order, before.order
     if order is None or held is None:
         return None
     if order.field == held.field and order.number is not None and held.number is not None:
-        return _compared(order.number - held.number)
+        later = order.number - held.number
+        if later or new.origin.kind is not ListKind.CRL:
+            return _compared(later)
     issued, known = new.origin.issued, before.origin.issued
     if order.field == held.field:
         issued, known = order.moment or issued, held.moment or known
