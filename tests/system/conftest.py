@@ -10,7 +10,7 @@ from typing import Any
 
 import guest_machine
 import pytest
-from guest_machine import MAIN_CONF, SYSCTL, Loop, Machine, vm
+from guest_machine import MAIN_CONF, SYSCTL, Device, Loop, Machine, vm
 
 from mdoc_reader.lab.air import Air
 
@@ -48,6 +48,32 @@ def machine(request: pytest.FixtureRequest, capfd_disabled: Any) -> Iterator[Mac
         await guest.start_bluetoothd(MAIN_CONF, arguments=["--noplugin=*"], again_s=0.5)
         await guest.hci_up()
         return Machine(dist, guest, air, loop)
+
+    try:
+        yield loop.run(up())
+    finally:
+        loop.run(stack.aclose())
+        loop.close()
+
+
+@pytest.fixture(scope="session")
+def device_guest(capfd_disabled: Any) -> Iterator[Device]:
+    """A whole device: systemd as its first process, simulated GPIO and camera, the reader where its units expect it."""
+    missing = vm.missing_tools(flavour="device")
+    if missing:
+        pytest.skip(f"system tests need {', '.join(missing)}: ./dev setup system")
+    with capfd_disabled():
+        image = vm.build("trixie", flavour="device")
+    loop = Loop()
+    stack = contextlib.AsyncExitStack()
+
+    async def up() -> Device:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        disk = vm.project(folder, image.dist.python, image.compiler)
+        air = await stack.enter_async_context(Air())
+        await air.listen(folder / "hci")
+        guest = await stack.enter_async_context(vm.Guest(image, disk, [folder / "hci"], name="device"))
+        return Device(guest, air, loop)
 
     try:
         yield loop.run(up())

@@ -67,6 +67,16 @@ class Machine:
             self.loop.run(context.__aexit__(None, None, None))
 
 
+@dataclass
+class Device:
+    """A guest that is a whole device, with systemd; the air around it, whose adapter nobody has attached; and the loop
+    they live in. Shared by all tests of the session: each leaves it as it was."""
+
+    guest: vm.Guest
+    air: Air
+    loop: Loop
+
+
 def chosen(number: int, dist: str) -> bool:
     """Whether a case is tried with a release: all with --whole-matrix, else each with one of the two in turn."""
     return whole_matrix or (number >= 0 and list(vm.DISTS)[number % len(vm.DISTS)] == dist)

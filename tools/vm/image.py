@@ -9,58 +9,24 @@ from __future__ import annotations
 import lzma
 import os
 import platform
-import re
+import shlex
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from vm import cache, cpio
-from vm.cache import GuestError, say
+from vm import bytecode, cache, cpio, wheels
+from vm.cache import say
+from vm.command import missing, run, squash
+from vm.device import DEVICE
+from vm.flavour import BLUETOOTH, COMMON, UNUSED_MODULES, Flavour
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
 
 _MIRROR = os.environ.get("MDOC_DEBIAN_MIRROR", "http://deb.debian.org/debian")
 _MODULES = ("virtio_pci", "virtio_mmio", "virtio_blk", "virtio_console", "virtio_rng", "squashfs", "overlay")
-_PACKAGES = (
-    "bluez",
-    "busybox-static",
-    "dbus",
-    "iproute2",
-    "kmod",
-    "procps",
-    "python3",
-    "python3-dbus",
-    "python3-gi",
-    "rfkill",
-)
 _UNUSED = ("usr/share/doc", "usr/share/locale", "usr/share/man", "var/cache/apt", "var/lib/apt", "usr/share/info")
-# Kernel modules no guest here needs: most of an image otherwise.
-_UNUSED_MODULES = (
-    "drivers/gpu",
-    "drivers/media",
-    "drivers/infiniband",
-    "drivers/scsi",
-    "drivers/iio",
-    "drivers/staging",
-    "drivers/net/ethernet",
-    "drivers/net/wireless",
-    "drivers/isdn",
-    "drivers/ata",
-    "drivers/md",
-    "fs/xfs",
-    "fs/btrfs",
-    "fs/ocfs2",
-    "fs/nfs",
-    "fs/nfsd",
-    "fs/ceph",
-    "fs/smb",
-    "net/netfilter",
-    "sound",
-)
-_USERS = "root:x:0:0:root:/root:/bin/sh\nmessagebus:x:100:100::/nonexistent:/usr/sbin/nologin\n"
-_GROUPS = "root:x:0:\nmessagebus:x:100:\nbluetooth:x:101:\nnetdev:x:102:\ndialout:x:20:\n"
+FLAVOURS = {flavour.name: flavour for flavour in (BLUETOOTH, DEVICE)}
+"""What a guest is for: Bluetooth alone, or a whole device with systemd."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,86 +74,107 @@ class Image:
     initramfs: Path
     root: Path
     packages: Path
+    compiler: Path | None = None
+    """The guest's Python for the host, where its disks hold byte code."""
 
 
-def missing_tools(arch: str = "amd64") -> tuple[str, ...]:
+def missing_tools(arch: str = "amd64", flavour: str = "bluetooth") -> tuple[str, ...]:
     """Name the programs that are not installed here."""
-    needed = (ARCHS[arch].program, "mmdebstrap", "mksquashfs", "depmod")
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    return tuple(name for name in needed if shutil.which(name, path=path) is None)
+    return missing((ARCHS[arch].program, *FLAVOURS[flavour].tools))
 
 
-def build(dist: str, arch: str = "amd64") -> Image:
+def build(dist: str, arch: str = "amd64", flavour: str = "bluetooth") -> Image:
     """Return the image of a release, made now if it is not in the cache. Raises GuestError."""
-    of, on = DISTS[dist], ARCHS[arch]
-    recipe = cache.digest(
-        Path(__file__).read_bytes(), (HERE / "init.sh").read_bytes(), (HERE / "agent.py").read_bytes()
-    )
-    name = f"{dist}-{arch}-{recipe}"
-    folder = cache.entry(name, ("kernel", "initramfs", "root.squashfs"), lambda target: _make(of, on, target))
-    return Image(of, on, folder / "kernel", folder / "initramfs", folder / "root.squashfs", _packages(of, on))
+    of, on, kind = DISTS[dist], ARCHS[arch], FLAVOURS[flavour]
+    recipe = cache.digest(*((HERE / name).read_bytes() for name in ("image.py", "flavour.py", *kind.sources)))
+    name = f"{dist}-{arch}-{kind.name}-{recipe}"
+    folder = cache.entry(name, ("kernel", "base.cpio", "root.squashfs"), lambda target: _make(of, on, kind, target))
+    compiler = folder / "python" if kind.compiled else None
+    packages = wheels.packages(of.python, on.wheels, wheels.locked(kind.python, kind.lock), compiler)
+    start = _initramfs(name, folder, kind)
+    return Image(of, on, folder / "kernel", start, folder / "root.squashfs", packages, compiler)
 
 
-def _make(dist: Dist, arch: Arch, target: Path) -> None:
-    say(f"{dist.name} {arch.debian}: unpacking Debian packages (a minute or so) ...")
-    root = target / "root"
-    kernel = f"linux-image-{arch.debian}"
+def _make(dist: Dist, arch: Arch, kind: Flavour, target: Path) -> None:
+    label = f"{dist.name} {arch.debian} {kind.name}"
+    say(f"{label}: unpacking Debian packages ...")
+    root, archives = target / "root", target / "archives"
+    archives.mkdir()
     mode = "root" if os.geteuid() == 0 else "chrootless"
-    _run(
+    include = (f"linux-image-{arch.debian}", *COMMON, *kind.packages)
+    fetch = f'cd {shlex.quote(str(archives))} && export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" && {{ {kind.fetch}; }}'
+    run(
         "mmdebstrap",
         f"--mode={mode}",
         "--variant=extract",
         f"--architectures={arch.debian}",
-        f"--include={','.join((kernel, *_PACKAGES))}",
+        f"--include={','.join(include)}",
         '--aptopt=APT::Install-Recommends "false"',
+        *([f"--extract-hook={fetch}"] if kind.fetch else []),
         "--format=directory",
         dist.name,
         str(root),
         _MIRROR,
         seconds=1500,
     )
-    _finish(root)
+    say(f"{label}: making the file systems ...")
+    _finish(root, archives, kind)
+    shutil.rmtree(archives)
     (version,) = (path.name for path in (root / "lib" / "modules").iterdir())
-    say(f"{dist.name} {arch.debian}: making the file systems ...")
     shutil.copyfile(root / "boot" / f"vmlinuz-{version}", target / "kernel")
-    (target / "initramfs").write_bytes(_initramfs(root, version))
+    (target / "base.cpio").write_bytes(_base(root, version))
     shutil.rmtree(root / "boot")
-    _run("mksquashfs", str(root), str(target / "root.squashfs"), *_SQUASH, seconds=600)
+    if kind.compiled:
+        modules = (root / "usr" / "lib" / name for name in (f"python{dist.python}", "python3"))
+        bytecode.compile_tree(root, dist.python, *modules)
+        bytecode.keep(root, dist.python, target / "python")
+    squash(root, target / "root.squashfs", seconds=600)
     shutil.rmtree(root)
 
 
-_SQUASH = ("-comp", "lz4", "-noappend", "-quiet", "-no-progress", "-no-xattrs", "-all-root")
-
-
-def _finish(root: Path) -> None:
+def _finish(root: Path, archives: Path, kind: Flavour) -> None:
     """Write what maintainer scripts would have written, and leave out what no guest needs."""
-    for name, text in (("passwd", _USERS), ("group", _GROUPS), ("hostname", "guest\n"), ("machine-id", "")):
-        (root / "etc" / name).write_text(text)
     for unused in _UNUSED:
         shutil.rmtree(root / unused, ignore_errors=True)
     (modules,) = (root / "lib" / "modules").iterdir()
-    for unused in _UNUSED_MODULES:
+    for unused in UNUSED_MODULES:
         shutil.rmtree(modules / "kernel" / unused, ignore_errors=True)
-    _run("depmod", "-b", str(root), modules.name, seconds=120)
     if not (root / "bin" / "sh").exists():
         (root / "bin" / "sh").symlink_to("busybox")
     for name in ("opt/packages", "opt/project", "root", "run", "tmp", "proc", "sys", "dev"):
         (root / name).mkdir(parents=True, exist_ok=True)
+    kind.finish(root, archives)
+    run("depmod", "-b", str(root), modules.name, seconds=120)
 
 
-def _initramfs(root: Path, version: str) -> bytes:
+def _base(root: Path, version: str) -> bytes:
+    """Return the part of the initramfs that comes from Debian: busybox and the modules that find the disks."""
     modules = root / "lib" / "modules" / version
     busybox = next(path for path in (root / "usr/bin/busybox", root / "bin/busybox") if path.exists())
     entries: dict[str, tuple[int, bytes | None]] = {}
     for folder in ("bin", "dev", "proc", "sys", "modules", "disk"):
         entries[folder] = (0o755, None)
     entries["bin/busybox"] = (0o755, busybox.read_bytes())
-    entries["init"] = (0o755, (HERE / "init.sh").read_bytes())
-    entries["agent.py"] = (0o644, (HERE / "agent.py").read_bytes())
-    entries["disks"] = (0o644, b"root packages project\n")
     for number, path in enumerate(_in_order(modules)):
         entries[f"modules/{number:02}-{path.name.removesuffix('.xz')}"] = (0o644, _plain(path))
     return cpio.archive(entries)
+
+
+def _initramfs(name: str, folder: Path, kind: Flavour) -> Path:
+    """Return the whole initramfs: our own files change more often than the rest, and are put behind it."""
+    own = cpio.archive(
+        {
+            "init": (0o755, (HERE / "init.sh").read_bytes()),
+            "agent.py": (0o644, (HERE / "agent.py").read_bytes()),
+            "disks": (0o644, b"root packages project\n"),
+            "first": (0o644, kind.first.encode() + b"\n"),
+        }
+    )
+
+    def make(target: Path) -> None:
+        (target / "initramfs").write_bytes((folder / "base.cpio").read_bytes() + own)
+
+    return cache.entry(f"{name}-start-{cache.digest(own)}", ("initramfs",), make) / "initramfs"
 
 
 def _in_order(modules: Path) -> list[Path]:
@@ -207,86 +194,6 @@ def _in_order(modules: Path) -> list[Path]:
 def _plain(path: Path) -> bytes:
     data = path.read_bytes()
     return lzma.decompress(data) if path.suffix == ".xz" else data
-
-
-def _packages(dist: Dist, arch: Arch) -> Path:
-    """Return a squashfs with the locked Python packages the daemon needs in a guest, and bluezero."""
-    lock = _picked((ROOT / "requirements" / "device.lock").read_text())
-    lock += (HERE / "peer.lock").read_text()
-    name = f"packages-{dist.python}-{arch.debian}-{cache.digest(lock)}"
-
-    def make(target: Path) -> None:
-        say(f"{dist.name} {arch.debian}: installing the locked Python packages ...")
-        (target / "lock").write_text(lock)
-        tree = target / "tree"
-        _run(
-            str(ROOT / ".venv" / "bin" / "uv"),
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--require-hashes",
-            "--only-binary=:all:",
-            f"--python-version={dist.python}",
-            f"--python-platform={arch.wheels}",
-            f"--target={tree}",
-            "-r",
-            str(target / "lock"),
-            seconds=600,
-        )
-        _run("mksquashfs", str(tree), str(target / "packages.squashfs"), *_SQUASH, seconds=120)
-        shutil.rmtree(tree)
-
-    return cache.entry(name, ("packages.squashfs",), make) / "packages.squashfs"
-
-
-_WANTED = frozenset({"cbor2", "cffi", "cryptography", "dbus-fast", "msgspec", "pycparser", "typing-extensions"})
-
-
-def _picked(lock: str) -> str:
-    """Return the parts of a lock file that belong to what runs in a guest: no camera, pins or display is there."""
-    blocks = re.split(r"(?m)^(?=\S)", lock)
-    return "".join(block for block in blocks if re.split(r"[=\[; ]", block)[0] in _WANTED)
-
-
-def project(target: Path) -> Path:
-    """Install this project into a squashfs in a folder, as it is now, and return its path. Raises GuestError."""
-    tree, disk = target / "project", target / "project.squashfs"
-    _run(
-        str(ROOT / ".venv" / "bin" / "python"),
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--target",
-        str(tree),
-        str(ROOT),
-        seconds=120,
-    )
-    _run("mksquashfs", str(tree), str(disk), *_SQUASH, seconds=60)
-    shutil.rmtree(tree)
-    return disk
-
-
-def _run(*command: str, seconds: float) -> None:
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "PATH": path, "LC_ALL": "C.UTF-8"},
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise GuestError(f"{command[0]}: {error}") from error
-    if done.returncode:
-        raise GuestError(f"{' '.join(command[:3])} ... failed with {done.returncode}:\n{done.stderr[-3000:]}")
 
 
 def here() -> str:

@@ -1,5 +1,6 @@
 #!/bin/busybox sh
-# First process of the guest, twice: in the initramfs it finds the disks, in the root it starts D-Bus and the agent.
+# First process of the guest: in the initramfs it finds the disks and hands over to what the flavour's root starts with.
+# Where that is this script again, it starts D-Bus and the agent.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 if [ "$1" != root ]; then
   /bin/busybox --install -s /bin
@@ -29,7 +30,9 @@ if [ "$1" != root ]; then
   mkdir /new/run/guest
   cp /init /agent.py /new/run/guest/
   cp /bin/busybox /new/run/guest/busybox
-  exec switch_root /new /run/guest/busybox sh /run/guest/init root
+  tr -d - < /new/proc/sys/kernel/random/uuid > /new/etc/machine-id
+  # Unquoted: a program and its arguments.
+  exec switch_root /new $(cat /first)
 fi
 
 box=/run/guest/busybox
@@ -40,7 +43,6 @@ $box hostname guest
 $box ip link set lo up
 export HOME=/root LANG=C.UTF-8 PYTHONUNBUFFERED=1 DBUS_SYSTEM_BUS_ADDRESS=unix:path=/run/dbus/system_bus_socket
 export PYTHONPATH=/opt/project:/opt/packages PYTHONPYCACHEPREFIX=/run/pycache
-dbus-uuidgen --ensure=/etc/machine-id
 dbus-daemon --system --fork --nopidfile || echo "guest: no D-Bus"
 if $box grep -q guest.shell /proc/cmdline; then
   $box setsid $box cttyhack $box sh -c 'exec $0 sh -l' $box

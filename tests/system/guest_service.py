@@ -1,0 +1,109 @@
+"""The reader's units in a guest with systemd: laid out as docs/service.md says, asked about, and played with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from guest_machine import ROOT, vm
+
+UNIT = "mdoc-reader.service"
+SHIPPED = ROOT / "systemd"
+CONFIG = "/etc/mdoc-reader/reader.toml"
+DROP_INS = f"/run/systemd/system/{UNIT}.d"
+CODES, EVENTS = "/run/mdoc-codes", "/var/lib/mdoc-reader/events"
+PLACES = {
+    "*.service": "/etc/systemd/system",
+    "*.timer": "/etc/systemd/system",
+    "*.path": "/etc/systemd/system",
+    "sysusers.d/*": "/etc/sysusers.d",
+    "tmpfiles.d/*": "/etc/tmpfiles.d",
+    "udev/*": "/etc/udev/rules.d",
+    "dbus/*": "/etc/dbus-1/system.d",
+    "system.conf.d/*": "/etc/systemd/system.conf.d",
+    "bluetooth/bluetooth.service.d/*": "/etc/systemd/system/bluetooth.service.d",
+    "bluetooth/main.conf": "/etc/bluetooth",
+}
+"""What is installed where; the guest keeps its own journal's settings."""
+
+
+def shipped(pattern: str) -> list[Path]:
+    """Return the files of ours that match."""
+    return sorted(SHIPPED.glob(pattern))
+
+
+async def install(guest: vm.Guest) -> None:
+    """Put everything in its place, make users, groups and folders. May be repeated."""
+    for pattern, folder in PLACES.items():
+        for path in shipped(pattern):
+            await guest.write_file(f"{folder}/{path.name}", path.read_bytes())
+    for command in (
+        ["systemd-sysusers"],
+        ["systemd-tmpfiles", "--create", "/etc/tmpfiles.d/mdoc-reader.conf"],
+        ["udevadm", "control", "--reload"],
+        ["systemctl", "daemon-reload"],
+        ["systemctl", "reload", "dbus.service"],
+    ):
+        await ran(guest, command)
+
+
+async def ran(guest: vm.Guest, command: Sequence[str], *, seconds: float = 120.0, stdin: str = "") -> str:
+    """Run a command that has to succeed; return what it printed."""
+    done = await guest.run(command, seconds=seconds, stdin=stdin)
+    assert done.rc == 0, f"{' '.join(command)}: {done.rc}\n{done.out}\n{done.err}"
+    return done.out
+
+
+async def systemctl(guest: vm.Guest, *arguments: str, seconds: float = 120.0) -> str:
+    """Have the service manager do something."""
+    return await ran(guest, ["systemctl", *arguments], seconds=seconds)
+
+
+async def show(guest: vm.Guest, unit: str = UNIT) -> dict[str, str]:
+    """Return a unit's properties."""
+    told = await systemctl(guest, "show", unit)
+    return dict(line.partition("=")[::2] for line in told.splitlines())
+
+
+async def until(guest: vm.Guest, seconds: float = 90.0, **wanted: str) -> dict[str, str]:
+    """Wait until properties of the reader's unit hold these values; a value ending in * needs only its beginning."""
+    end = time.monotonic() + seconds
+    while True:
+        have = await show(guest)
+        right = (
+            have.get(key, "").startswith(value[:-1]) if value.endswith("*") else have.get(key) == value
+            for key, value in wanted.items()
+        )
+        if all(right):
+            return have
+        if time.monotonic() > end:
+            told = {key: have.get(key) for key in wanted}
+            raise AssertionError(f"{told} after {seconds:.0f} s:\n{await journal(guest)}")
+        await asyncio.sleep(0.5)
+
+
+async def journal(guest: vm.Guest, unit: str = UNIT, since: str = "") -> str:
+    """Return the last of what a unit and the service manager said of it. `since`: an invocation's identifier."""
+    which = [f"_SYSTEMD_INVOCATION_ID={since}", "+", f"INVOCATION_ID={since}"] if since else ["-u", unit]
+    return await ran(guest, ["journalctl", "--no-pager", "-o", "cat", "-n", "200", *which])
+
+
+async def drop_in(guest: vm.Guest, name: str, text: str | None) -> None:
+    """Add to the reader's unit until the next start of the guest, or take that back."""
+    path = f"{DROP_INS}/{name}.conf"
+    if text is None:
+        await ran(guest, ["rm", "-f", path])
+    else:
+        await guest.write_file(path, f"[Service]\n{text}\n".encode())
+    await systemctl(guest, "daemon-reload")
+
+
+async def probe(guest: vm.Guest, unit: str = UNIT) -> dict[str, str]:
+    """Return what the probe of this folder found the last time the unit started."""
+    lines = (await journal(guest, unit)).splitlines()
+    (*_, found) = (line for line in lines if line.startswith("{"))
+    told: dict[str, str] = json.loads(found)
+    return told
