@@ -4,7 +4,7 @@ The reader's own scanner and decoder on a still scene with a sensor's noise, at 
 work is left out: the pictures are in memory.
 
     python benchmarks/camera_pace.py             10 s a figure
-    python benchmarks/camera_pace.py --quick     1 s a figure
+    python benchmarks/camera_pace.py --quick     0.5 s a figure
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description="What looking costs while nothing moves.")
     parser.add_argument("--quick", action="store_true", help="short, for figures of no meaning")
-    seconds = 1.0 if parser.parse_args().quick else 10.0
+    seconds = 0.5 if parser.parse_args().quick else 10.0
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores\n")
     print("| picture | pace | pictures/s | CPU, % of one core |\n|---|---|---|---|")
     for width, height in SIZES:

@@ -180,7 +180,7 @@ def main() -> None:
             "camera. The rates come out the same each time; the times are this machine's, which was doing other work "
             "as well.\n\n"
             "`first look` is the engine alone; without these words it is the driver, which looks a second time where "
-            "the first look found nothing (zxing: at half size; zbar: at the negative).\n\n"
+            "the first look found nothing (zxing: at half size, in poor light; zbar: at the negative).\n\n"
             "![Codes read, by distortion](qr_decode_rate.svg)\n\n"
         )
         DOCS.mkdir(exist_ok=True)

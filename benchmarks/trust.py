@@ -65,6 +65,7 @@ class Measured:
 
     sizes: Sizes
     rounds: int
+    shared: bool = False
     took_s: float = 0.0
     files: dict[tuple[int, int, int], int] = field(default_factory=dict)
     runs: dict[tuple[int, int, int, str], list[dict[str, float]]] = field(default_factory=lambda: defaultdict(list))
@@ -134,11 +135,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="two rounds of the smallest sizes")
     parser.add_argument("--write", action="store_true", help="write docs/trust_scale.md and .svg")
+    parser.add_argument("--shared", action="store_true", help="say that the machine had other work meanwhile")
     arguments = parser.parse_args()
     if arguments.rounds < 2:
         parser.error("at least two rounds, for a spread")
     sizes, rounds = (QUICK, 2) if arguments.quick else (Sizes(), arguments.rounds)
     found = measure(sizes, rounds)
+    found.shared = arguments.shared
     text, picture = trust_page.page(found), trust_page.picture(found)
     print(text)
     if arguments.write:

@@ -157,6 +157,9 @@ def _status(found: Measured) -> str:
     return figures.table(head, rows)
 
 
+_SHARED = ", on a machine with other work, which ratios show least"
+
+
 def page(found: Measured) -> str:
     """Return docs/trust_scale.md."""
     names = ("mdoc-reader", "cryptography", "cbor2")
@@ -181,7 +184,8 @@ by is memory that no longer fits the processor's cache, where a search would tak
 
 The floor reads the same bytes and calls `x509.load_der_x509_certificate` once for each certificate, and keeps nothing.
 Of a store it reads the manifest, one file of certificates and the compiled status list; of a folder, one file for each
-certificate. Loading a store also compares the SHA-256 of all it reads. Files are in the page cache.
+certificate. Loading a store reads no certificate: the importer has, and wrote down what finds it; the SHA-256 of all
+that is loaded is compared. Files are in the page cache.
 Times are processor time, which a busy machine changes least.
 
 ## Memory
@@ -208,7 +212,7 @@ CWT, two entries of a hundred set, by chance. Opened at import: signature and pa
 load: digest compared, header read. A document is asked for as a presentation does: the list found by its address, its
 authority compared, its age looked at, the entry read. In a place of {found.sizes.anchors[0]} anchors.
 
-{found.rounds} rounds, each figure in a process of its own, {found.took_s:.0f} s:
+{found.rounds} rounds, each figure in a process of its own, {found.took_s:.0f} s{_SHARED if found.shared else ""}:
 `.venv/bin/python benchmarks/trust.py --write`
 {figures.machine(*names)}
 """

@@ -66,6 +66,24 @@ def test_second_look_of_zxing_reads_a_noisy_dark_scene_that_the_first_does_not()
     assert read[1] >= read[0] + 3
 
 
+@pytest.mark.parametrize(("gain", "noise", "looks"), [(1.0, 1.0, 1), (0.15, 7.0, 2), (1.0, 15.0, 2), (0.15, 1.0, 2)])
+def test_second_look_of_zxing_is_for_poor_light(
+    monkeypatch: pytest.MonkeyPatch, gain: float, noise: float, looks: int
+) -> None:
+    looked_at: list[int] = []
+    look = zxing_decoder._look
+
+    def counted(pixels: memoryview | bytes, width: int, height: int, stride: int) -> list[str]:
+        looked_at.append(width)
+        return look(pixels, width, height, stride)
+
+    monkeypatch.setattr(zxing_decoder, "_look", counted)
+    rng = np.random.default_rng(1)
+    scene = draw_background(1).astype(float) * gain + rng.normal(0, noise, (480, 640))
+    assert ZXING.decode(frame(np.clip(scene, 0, 255).astype(np.uint8), padding=32)) == []
+    assert looked_at == [640, 320][:looks]
+
+
 def test_second_look_of_zbar_is_what_reads_dark_mode() -> None:
     first_only = zbar_decoder.open_decoder(zbar_decoder.Options(second_try=False))
     assert first_only.decode(frame(draw(TEXT, CONDITIONS["dark-mode"], seed=3))) == []
@@ -153,7 +171,18 @@ def test_halving_is_the_mean_of_each_box(width: int, height: int, padding: int, 
     assert np.abs(half - mean).max() <= 0.5
 
 
-@pytest.mark.parametrize("name", ["zxing_decoder", "zbar_decoder", "simulated_camera", "disabled_camera"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "zxing_decoder",
+        "zbar_decoder",
+        "simulated_camera",
+        "disabled_camera",
+        "v4l2_camera",
+        "picamera2_camera",
+        "file_camera",
+    ],
+)
 def test_no_driver_brings_numpy_along(name: str) -> None:
     code = f"import sys, mdoc_reader.drivers.{name}; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

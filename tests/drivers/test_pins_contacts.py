@@ -250,7 +250,7 @@ def test_from_fire_to_relay(houses: Callable[..., House], record_property: Calla
         assert eventually(lambda: not relay.state, 2)
     record_property("fire_to_relay_ms", [round(one * 1000, 1) for one in took])
     assert min(took) >= 0.02, "a glitch frees nothing"
-    assert statistics.median(took) < 0.06
+    assert statistics.median(took) < 0.1
 
 
 def test_those_who_are_told_may_use_the_board(houses: Callable[..., House]) -> None:

@@ -223,6 +223,14 @@ def test_rest_ends_what_runs_and_what_waits() -> None:
     assert moved(coil, 1.2, 9) == []
 
 
+def test_what_is_over_before_it_began_keeps_no_clock_busy() -> None:
+    coil = relay()
+    coil.grant(5, 1)
+    coil.rest(1)
+    assert not coil.level(1)
+    assert coil.due() == math.inf
+
+
 @pytest.mark.parametrize("rest", [False, True])
 def test_fire_is_above_everything_in_either_rest(rest: bool) -> None:
     coil = relay(rest=rest, max_s=1)

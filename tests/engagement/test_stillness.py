@@ -63,6 +63,14 @@ def test_light_that_changes_is_no_movement(light: float) -> None:
     assert judged(scene(rng), scene(rng, light=light)) == [False]
 
 
+def test_a_bright_window_that_dims_a_little_is_no_movement() -> None:
+    rng = np.random.default_rng(8)
+    bright, dim = scene(rng), scene(rng)
+    bright[:, 400:] = 240
+    dim[:, 400:] = 215
+    assert judged(bright, bright, dim) == [False, False]
+
+
 @pytest.mark.parametrize("condition", ["clean", "dark-mode", "low-light", "strong-blur", "noise"])
 @pytest.mark.parametrize("size", [60, 300])
 def test_a_phone_is_movement(condition: str, size: int) -> None:

@@ -25,6 +25,7 @@ from mdoc_reader.lab.phone_nfc_app import tap_and_present
 from mdoc_reader.lab.phone_radio import PhoneRadio, PhoneRadioBehaviour
 from mdoc_reader.lab.situations import SITUATIONS
 from mdoc_reader.lab.wallet import Wallet
+from mdoc_reader.mdoc.engagement import Capabilities
 from mdoc_reader.mdoc.request import ItemsRequest, ReaderIdentity
 from mdoc_reader.model.decision import Decision
 from mdoc_reader.model.reasons import ReasonCode
@@ -116,9 +117,10 @@ class Door:
         manner: Manner = AT_ONCE,
         radio_behaviour: PhoneRadioBehaviour | None = None,
         curve: str = "P-256",
+        capabilities: Capabilities | None = None,
     ) -> PresentationRecord:
         """Show a code to the reader and play the phone until the reader is idle again."""
-        engagement = offer(wallet, mode, curve)
+        engagement = offer(wallet, mode, curve, capabilities=capabilities)
         async with PhoneRadio(self.air) as radio:
             phone = asyncio.create_task(present(radio, wallet, engagement, manner, radio_behaviour))
             try:

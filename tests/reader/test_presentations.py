@@ -17,6 +17,7 @@ from mdoc_reader.lab.phone_app import Manner, Mode, offer
 from mdoc_reader.lab.phone_radio import PhoneRadioBehaviour, VanishAt
 from mdoc_reader.lab.wallet import Wallet
 from mdoc_reader.lab.wallet_behaviour import WalletBehaviour
+from mdoc_reader.mdoc.engagement import Capabilities
 from mdoc_reader.mdoc.request import ItemsRequest, ReaderIdentity
 from mdoc_reader.model.decision import Outcome
 from mdoc_reader.model.sign import Sign
@@ -150,6 +151,20 @@ def test_second_question_in_the_same_session(at_the_door: AtTheDoor) -> None:
             assert [name for name, _ in record.phases].count("verifying") == 2
 
     at_the_door(play, profile=replace(OVER_18, questions=(other, ASKED)))
+
+
+def test_a_wallet_that_can_take_a_choice_is_asked_for_any_document_at_once(at_the_door: AtTheDoor) -> None:
+    other = Question.of(ItemsRequest("org.iso.23220.photoid.1", {"org.iso.23220.1": {"age_over_18": False}}))
+    choice = replace(OVER_18, questions=(other, ASKED), together=Question.any_of((other, ASKED), "age"))
+
+    async def play(door: Door) -> None:
+        for able, rounds in ((True, 1), (False, 2)):
+            wallet = door.wallet("adult")
+            record = await door.visit(wallet, capabilities=Capabilities(extended_request=able))
+            assert record.decision.granted
+            assert [name for name, _ in record.phases].count("verifying") == rounds
+
+    at_the_door(play, profile=choice)
 
 
 def test_reader_authentication_is_accepted_by_a_wallet_that_insists(at_the_door: AtTheDoor) -> None:

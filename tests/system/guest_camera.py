@@ -167,7 +167,7 @@ async def unplugged(options: v4l2_camera.Options) -> dict[str, Any]:
     (DRIVER / "bind").write_text("vimc.0")
     await asyncio.to_thread(joined)
     await until(lambda: scanner.available and scanner.frames >= 2)
-    facts = {"told": told_of, "gone s": gone_s, "while gone": no_camera, "quarantined": scanner.quarantined}
+    facts = {"told": list(told_of), "gone s": gone_s, "while gone": no_camera, "quarantined": scanner.quarantined}
     await scanner.close()
     return facts
 

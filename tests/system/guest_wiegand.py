@@ -23,6 +23,7 @@ from mdoc_reader.model.badge import Badge
 
 TRACE = Path("/sys/kernel/tracing")
 CONFIG = Path("/sys/kernel/config/gpio-sim")
+PERSIST = Path("/sys/module/gpio_sim/parameters/persist_gpio_outputs")
 D0, D1 = 23, 24
 NUMBERS = (324, 0xFFFF_FFFF_FFFF_FFFF, 0, 0x1234_5678_9ABC_DEF1)
 FORMATS: tuple[dict[str, int], ...] = (
@@ -62,15 +63,20 @@ def _traced() -> str:
     return (TRACE / "trace").read_text()
 
 
-def options(pulse: str, **settings: int) -> Options:
+def options(chip: int, **settings: int | str) -> Options:
     """Return the driver's settings."""
-    return msgspec.convert({"d0": D0, "d1": D1, "pulse": pulse, **settings}, Options)
+    return msgspec.convert({"d0": D0, "d1": D1, "chip": chip, **settings}, Options)
+
+
+def number_of(chip: Path) -> int:
+    """Return a chip's number."""
+    return int(chip.name.removeprefix("gpiochip"))
 
 
 def present(chip: Path, settings: dict[str, int], pulse: str = "high", *, load: bool = False) -> dict[str, Any]:
     """Send every number in one format."""
     (TRACE / "trace").write_text("")
-    line = open_building(options(pulse, **settings))
+    line = open_building(options(number_of(chip), pulse=pulse, **settings))
     assert isinstance(line, WiegandBuilding)
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2 if load else 0)]
     began = time.monotonic()
@@ -88,7 +94,7 @@ def present(chip: Path, settings: dict[str, int], pulse: str = "high", *, load: 
 
 def kill_in_a_frame(chip: Path) -> list[list[int]]:
     """Kill a sender in the middle of a frame; return the levels before, after the next start, and after its stop."""
-    command = [sys.executable, __file__, "slow"]
+    command = [sys.executable, __file__, "slow", str(number_of(chip))]
     child = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert child.stdout is not None
     child.stdout.readline()
@@ -96,7 +102,7 @@ def kill_in_a_frame(chip: Path) -> list[list[int]]:
     child.send_signal(signal.SIGKILL)
     child.wait()
     found = [levels(chip)]
-    line = open_building(options("high"))
+    line = open_building(options(number_of(chip)))
     found.append(levels(chip))
     line.close()
     return [*found, levels(chip)]
@@ -104,8 +110,8 @@ def kill_in_a_frame(chip: Path) -> list[list[int]]:
 
 def main() -> None:
     """Do everything and tell."""
-    if sys.argv[1:] == ["slow"]:
-        line = open_building(options("high", interval_us=20_000, pulse_us=200))
+    if sys.argv[1:2] == ["slow"]:
+        line = open_building(options(int(sys.argv[2]), interval_us=20_000, pulse_us=200))
         line.present(Badge(0))
         sys.stdout.write("\n")
         sys.stdout.flush()
@@ -115,16 +121,27 @@ def main() -> None:
         if not os.path.ismount(folder):
             subprocess.run(["mount", "-t", kind, kind, str(folder)], check=True)
     # A released line keeps its level, as with Raspberry Pi's kernels.
-    Path("/sys/module/gpio_sim/parameters/persist_gpio_outputs").write_text("1")
+    keeps = PERSIST.read_text()
+    PERSIST.write_text("1")
     chip = make_chip()
-    (TRACE / "trace_clock").write_text("mono")
-    (TRACE / "events" / "gpio" / "gpio_value" / "enable").write_text("1")
-    before = levels(chip)
-    runs = [present(chip, settings) for settings in FORMATS]
-    runs.append(present(chip, FORMATS[0], "low"))
-    runs.append(present(chip, FORMATS[0], load=True))
-    told = {"before": before, "runs": runs, "killed": kill_in_a_frame(chip)}
-    sys.stdout.write(json.dumps(told) + "\n")
+    clock = TRACE / "trace_clock"
+    clock.write_text("mono")
+    events = TRACE / "events" / "gpio" / "gpio_value" / "enable"
+    events.write_text("1")
+    try:
+        before = levels(chip)
+        runs = [present(chip, settings) for settings in FORMATS]
+        runs.append(present(chip, FORMATS[0], "low"))
+        runs.append(present(chip, FORMATS[0], load=True))
+        told = {"before": before, "runs": runs, "killed": kill_in_a_frame(chip)}
+        sys.stdout.write(json.dumps(told) + "\n")
+    finally:
+        events.write_text("0")
+        clock.write_text("local")
+        (CONFIG / "panel" / "live").write_text("0")
+        (CONFIG / "panel" / "bank0").rmdir()
+        (CONFIG / "panel").rmdir()
+        PERSIST.write_text(keeps)
 
 
 if __name__ == "__main__":

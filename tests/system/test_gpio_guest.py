@@ -49,7 +49,7 @@ ExecStart=/opt/mdoc-reader/bin/python /run/door/guest_board.py %i {scene}
 WatchdogSec=3s
 LimitCORE=0
 """
-REST = "/opt/mdoc-reader/bin/python -c 'import sys; from pathlib import Path; from mdoc_reader.app import rest_command as r; r.rest(Path(sys.argv[2]))'"
+REST = "/opt/mdoc-reader/bin/mdoc-reader rest"
 RESTED = "ExecStopPost={rest} --config /run/door/%i.toml\n"
 
 

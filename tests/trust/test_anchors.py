@@ -107,6 +107,20 @@ def test_loading_reads_little_and_reports_keep_nothing() -> None:
     assert repr(anchor) == "Anchor('7')"
 
 
+def test_folders_and_a_store_together_are_one_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _ = anchors.build([("a", root(0)), ("b", root(1))])
+    listed = Grant(Origin(ListKind.VICAL, "list", "list"), frozenset({"type"}))
+    held, _ = anchors.collect([Offer(folder.anchors[1].der, listed, "list"), Offer(root(2), listed, "list")])
+    monkeypatch.setattr(anchors, "_looked_at", None)  # nothing is read again
+    both, skipped = anchors.joined([folder, held])
+    assert skipped == ()
+    assert [anchor.source for anchor in both.anchors] == ["a", "b", "list"]
+    assert both.anchors[1].grants == (anchors.CERTIFICATES, listed)
+    assert folder.anchors[1].grants == (anchors.CERTIFICATES,), "what was put together stays as it was"
+    for anchor in both.anchors:
+        assert both.candidates(anchor.key_identifier, b"") == both.named(anchor.subject) == (anchor,)
+
+
 def test_there_is_an_end_to_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anchors, "MAX_ANCHORS", 3)
     found, skipped = anchors.build((str(number), root(number)) for number in range(6))

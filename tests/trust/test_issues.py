@@ -167,6 +167,8 @@ def test_another_root_moves_nothing_of_a_provider_of_the_same_name(tmp_path: Pat
     assert believed(tmp_path) == [iaca(0).der, iaca(1).der], "each for itself"
     assert brought(tmp_path, listed(8, iaca(2))).accepted, "the first one's counter is its own"
     assert set(believed(tmp_path)) == {iaca(1).der, iaca(2).der}
+    assert brought(tmp_path, listed(7, iaca(3)), override="back to the one before").accepted
+    assert set(believed(tmp_path)) == {iaca(1).der, iaca(3).der}, "what is held side by side stays so"
 
 
 def test_a_provider_that_changed_its_root_takes_its_place_where_a_person_says_so(tmp_path: Path) -> None:

@@ -90,6 +90,19 @@ def test_damage_has_its_code_wherever_it_is() -> None:
     assert len(codes) > len(bent), "most of it shows"
 
 
+def test_what_does_not_add_up_is_refused_by_whoever_reads_it() -> None:
+    whole = packed.pack({"one": [Entry(ROOTS[0])]})
+    row = whole.index(len(ROOTS[0]).to_bytes(4, "little"))
+    far = (len(ROOTS[0]) + 1).to_bytes(4, "little")
+    past_its_end = [whole[: row + at] + far + whole[row + at + 4 :] for at in (8, 16)]  # name, key identifier
+    for data in (whole + b"\0", whole[:-1], *past_its_end):
+        with pytest.raises(StoreError):
+            packed.anchors_of(HELD, data)
+    for data in (whole + b"\0", whole[:-1]):
+        with pytest.raises(StoreError):
+            packed.entries_of(data)
+
+
 def test_counts_that_nothing_has_are_refused_before_anything_is_made() -> None:
     for count in (-1, 1 << 40, "1", None):
         head = cbor.encode([["one", [None], count]])

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import secrets
 import sys
 from pathlib import Path
 
 from mdoc_reader.app import profiles, settings, wiring
-from mdoc_reader.policy import allow_list
-from mdoc_reader.policy.identifier import KEY_BYTES, Use, key_for
+from mdoc_reader.policy import allow_list, site_key
+from mdoc_reader.policy.identifier import Use, key_for
 
 _MAX_LINES = 100_000
 
@@ -42,11 +40,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 def _key(arguments: argparse.Namespace) -> int:
     try:
-        descriptor = os.open(arguments.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(secrets.token_bytes(KEY_BYTES))
-            stream.flush()
-            os.fsync(stream.fileno())
+        site_key.make(arguments.file)
     except FileExistsError:
         print(f"{arguments.file}: is there already; lists made with it would be worth nothing", file=sys.stderr)
         return 1
@@ -60,7 +54,7 @@ def _key(arguments: argparse.Namespace) -> int:
 def _entry(arguments: argparse.Namespace) -> int:
     """Write a line for each `NUMBER` or `NUMBER BADGE` read: by standard input, so that no shell remembers them."""
     try:
-        key = key_for(profiles.read_key(arguments.key), Use.ALLOW_LIST)
+        key = key_for(site_key.load(arguments.key), Use.ALLOW_LIST)
         if arguments.header:
             print(allow_list.header(key))
     except (OSError, ValueError) as error:

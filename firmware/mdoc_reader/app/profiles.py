@@ -6,6 +6,7 @@ where the settings give no reason for it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,10 +19,10 @@ from mdoc_reader.policy.profile import Profile, Question
 from mdoc_reader.policy.rule import Rule, RuleError
 from mdoc_reader.policy.rule_tree import Ask, Flag, conditions
 from mdoc_reader.policy.site import LeapDay, Site, zone_of
+from mdoc_reader.policy.site_key import load as load_key
 from mdoc_reader.verification.age import age_of
 
 _LEAP_DAYS = {"1 March": LeapDay.MARCH_1, "28 February": LeapDay.FEBRUARY_28}
-MAX_KEY = 4096
 
 # Elements that say something of a person without saying who it is, in any namespace.
 _ANONYMOUS = frozenset(
@@ -98,19 +99,14 @@ def site_key(chosen: ProfileSettings, expand: Callable[[str], Path]) -> SiteKey 
     if chosen.site_key is None:
         return None
     path = expand(chosen.site_key)
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     try:
-        return read_key(path)
+        return load_key(path, credential=credentials is not None and path.is_relative_to(credentials))
     except OSError as error:
         what = f"{path}: {error.strerror}; make one with: mdoc-reader profile key {path}"
         raise ProfileError("profile.site_key", what) from None
     except ValueError as error:
-        raise ProfileError("profile.site_key", f"{path}: {error}") from None
-
-
-def read_key(path: Path) -> SiteKey:
-    """Read a site's secret. Raises OSError, and ValueError for what is none."""
-    with path.open("rb") as stream:
-        return SiteKey(stream.read(MAX_KEY + 1))
+        raise ProfileError("profile.site_key", str(error)) from None
 
 
 def profile_of(chosen: ProfileSettings, site: Site) -> Profile:

@@ -64,11 +64,12 @@ class Driver:
 
 
 def places() -> Mapping[str, str]:
-    """Return what `{runtime}` and `{state}` stand for: systemd's directories, or folders of the user's."""
+    """Return what `{runtime}`, `{state}` and `{credentials}` stand for: systemd's directories, or the user's."""
     home = Path.home()
     return {
         "runtime": os.environ.get("RUNTIME_DIRECTORY", f"/tmp/mdoc-reader-{os.getuid()}"),  # noqa: S108 -- a fallback
         "state": os.environ.get("STATE_DIRECTORY", str(home / ".local" / "state" / "mdoc-reader")),
+        "credentials": os.environ.get("CREDENTIALS_DIRECTORY", "/run/credentials/mdoc-reader.service"),
     }
 
 

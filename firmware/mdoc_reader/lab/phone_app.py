@@ -21,6 +21,7 @@ from mdoc_reader.lab.phone_channel import PhoneChannel, PhoneGone
 from mdoc_reader.lab.phone_radio import PhoneRadio, PhoneRadioBehaviour, random_uuid
 from mdoc_reader.lab.situations import SITUATIONS
 from mdoc_reader.lab.wallet import Engagement, Wallet
+from mdoc_reader.mdoc.engagement import Capabilities
 from mdoc_reader.model.connection import BleMethod
 
 
@@ -40,15 +41,22 @@ class Manner:
     falls_silent: bool = False
 
 
-def offer(wallet: Wallet, mode: Mode, curve_name: str = "P-256", *, psm: int | None = None) -> Engagement:
+def offer(
+    wallet: Wallet,
+    mode: Mode,
+    curve_name: str = "P-256",
+    *,
+    psm: int | None = None,
+    capabilities: Capabilities | None = None,
+) -> Engagement:
     """Return a fresh engagement that offers `mode` under a random UUID.
 
-    `psm` is told as the L2CAP PSM of the phone as server; `meet` listens there.
+    `psm` is told as the L2CAP PSM of the phone as server; `meet` listens there. `capabilities`: what it says it can do.
     """
     uuid = random_uuid()
     server, client = mode is not Mode.CENTRAL, mode is not Mode.PERIPHERAL
     ble = BleMethod(server, client, uuid if server else None, uuid if client else None, psm=psm)
-    return wallet.engage(curve_name, ble)
+    return wallet.engage(curve_name, ble, capabilities=capabilities)
 
 
 async def meet(

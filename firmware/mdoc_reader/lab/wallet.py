@@ -166,7 +166,10 @@ class Wallet:
             return encode_response([], [], manner.response_status)
         documents: list[bytes] = []
         missing: list[str] = []
+        chosen = self._chosen(request)
         for index, doc_request in enumerate(request.doc_requests):
+            if index not in chosen:
+                continue
             document = None
             if not manner.require_reader_auth or self.trusts(request, index, transcript):
                 document = self._document(doc_request.items, transcript, manner, reader_key)
@@ -175,6 +178,26 @@ class Wallet:
             else:
                 documents.append(document)
         return encode_response(documents, missing, 0)
+
+    def _chosen(self, request: DeviceRequest) -> frozenset[int]:
+        """Return which DocRequests are answered: of a choice, the first set of documents that is here whole."""
+        every = frozenset(range(len(request.doc_requests)))
+        if request.device_request_info_bytes is None:
+            return every
+        info = cbor.decode(cbor.as_embedded(cbor.decode(request.device_request_info_bytes), "deviceRequestInfo"))
+        held = {one.document.doctype for one in self.holdings}
+        here = {index for index in every if request.doc_requests[index].items.doctype in held}
+        cases = cbor.as_array(cbor.as_map(info, "deviceRequestInfo").get("useCases", []), "useCases")
+        if not cases:
+            return every
+        found: set[int] = set()
+        for case in cases:
+            sets = cbor.as_array(cbor.as_map(case, "useCase")["documentSets"], "documentSets")
+            wanted = [
+                {index for index in cbor.as_array(each, "documentSet") if isinstance(index, int)} for each in sets
+            ]
+            found |= next((each for each in wanted if each <= here), set())
+        return frozenset(found)
 
     def trusts(self, request: DeviceRequest, index: int, transcript: bytes) -> bool:
         """Say whether a trusted authority's reader signed this DocRequest, by readerAuth or readerAuthAll."""

@@ -75,11 +75,11 @@ def pulses(edges: Iterable[Edge], rest: int) -> list[Pulse]:
     return sorted(found, key=lambda each: each.at_us)
 
 
-def frames(heard: Sequence[Pulse]) -> list[list[Pulse]]:
+def frames(heard: Sequence[Pulse], silence_us: float = SILENCE_US) -> list[list[Pulse]]:
     """Part pulses into frames by the silence between them."""
     parted: list[list[Pulse]] = []
     for pulse in heard:
-        if not parted or pulse.at_us - parted[-1][-1].at_us > SILENCE_US:
+        if not parted or pulse.at_us - parted[-1][-1].at_us > silence_us:
             parted.append([])
         parted[-1].append(pulse)
     return parted

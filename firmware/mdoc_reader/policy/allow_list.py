@@ -1,8 +1,9 @@
 """Lists of documents that a site knows, by keyed hash: whoever reads the file learns no document number from it.
 
-An entry is HMAC-SHA256 with the site's key over four lines: `mdoc-reader list entry`, issuing country, issuing
-jurisdiction (or nothing) and document number, in capitals and without blanks. Numbers are short: without the key they could all be tried, so the key is a secret of the site and never in the file. Where states
-or provinces number their documents on their own, an entry that names the jurisdiction tells them apart.
+An entry is HMAC-SHA256 with the site's key for lists over four lines: `mdoc-reader list entry`, issuing country,
+issuing jurisdiction or nothing, and document number, in capitals and without blanks. Numbers are short: without the key
+they could all be tried, so the key is a secret of the site and never in the file. Where states or provinces number
+their documents on their own, an entry that names the jurisdiction tells them apart.
 
 The file is text, one entry a line, `#` begins a comment:
 

@@ -172,7 +172,7 @@ def _bind(desk: _Desk) -> None:
             identity = opener(desk.files[one.raw], desk.pins, one.imported).origin.identity
         except Malformed:
             continue
-        if f":{NO_ROOT}:" not in identity:
+        if identity.split(":", 2)[1] != NO_ROOT:
             before = one.origin.identity
             bound = replace(one, origin=replace(one.origin, identity=identity))
             desk.contents = desk.contents.without(before).with_list(bound)

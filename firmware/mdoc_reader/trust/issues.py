@@ -74,12 +74,14 @@ def judge(new: Issue, contents: Contents, *, override: str = "", sure: bool = Tr
     namesakes = () if unchanged else _namesakes(new.origin, contents)
     if namesakes:
         told.append(finding(ImportCode.OTHER_ROOT, Severity.WARNING))
-    if not override or not (barred or namesakes):
+    # Only the first list of a new root takes another's place: two that are held side by side stay so.
+    replaced = namesakes if before is None else ()
+    if not override or not (barred or replaced):
         return Judgement((*told, *barred), unchanged=unchanged)
     told += [replace(each, severity=Severity.WARNING) for each in barred]
     if not unchanged:
         told.append(finding(ImportCode.OVERRIDDEN, Severity.WARNING))
-    return Judgement(tuple(told), overridden=not unchanged, unchanged=unchanged, replaced=namesakes)
+    return Judgement(tuple(told), overridden=not unchanged, unchanged=unchanged, replaced=replaced)
 
 
 def _untimely(found: Finding, *, sure: bool) -> bool:
