@@ -79,7 +79,13 @@ def diagram() -> str:
         if phase not in BUSY
         for target, label in TRANSITIONS[phase].items()
     ]
-    lines += ["    verifying --> showing: decided"]
+    lines += [
+        f"    {phase} --> {target}: {label}"
+        for phase in Phase
+        if phase in BUSY
+        for target, label in TRANSITIONS[phase].items()
+        if target not in BUSY and label != "ended"
+    ]
     lines += ["    presentation --> showing: deadline, failure, cancelled", "```"]
     return "\n".join(lines)
 

@@ -15,19 +15,7 @@ SHIPPED = ROOT / "systemd"
 CONFIG = "/etc/mdoc-reader/reader.toml"
 DROP_INS = f"/run/systemd/system/{UNIT}.d"
 CODES, EVENTS = "/run/mdoc-codes", "/var/lib/mdoc-reader/events"
-PLACES = {
-    "*.service": "/etc/systemd/system",
-    "*.timer": "/etc/systemd/system",
-    "*.path": "/etc/systemd/system",
-    "sysusers.d/*": "/etc/sysusers.d",
-    "tmpfiles.d/*": "/etc/tmpfiles.d",
-    "udev/*": "/etc/udev/rules.d",
-    "dbus/*": "/etc/dbus-1/system.d",
-    "system.conf.d/*": "/etc/systemd/system.conf.d",
-    "bluetooth/bluetooth.service.d/*": "/etc/systemd/system/bluetooth.service.d",
-    "bluetooth/main.conf": "/etc/bluetooth",
-}
-"""What is installed where; the guest keeps its own journal's settings."""
+HERE = "/root/systemd"
 
 
 def shipped(pattern: str) -> list[Path]:
@@ -36,18 +24,11 @@ def shipped(pattern: str) -> list[Path]:
 
 
 async def install(guest: vm.Guest) -> None:
-    """Put everything in its place, make users, groups and folders. May be repeated."""
-    for pattern, folder in PLACES.items():
-        for path in shipped(pattern):
-            await guest.write_file(f"{folder}/{path.name}", path.read_bytes())
-    for command in (
-        ["systemd-sysusers"],
-        ["systemd-tmpfiles", "--create", "/etc/tmpfiles.d/mdoc-reader.conf"],
-        ["udevadm", "control", "--reload"],
-        ["systemctl", "daemon-reload"],
-        ["systemctl", "reload", "dbus.service"],
-    ):
-        await ran(guest, command)
+    """Put everything in its place as a person would, make users, groups and folders. May be repeated."""
+    for path in SHIPPED.rglob("*"):
+        if path.is_file():
+            await guest.write_file(f"{HERE}/{path.relative_to(SHIPPED)}", path.read_bytes())
+    await ran(guest, ["sh", f"{HERE}/install.sh"])
 
 
 async def ran(guest: vm.Guest, command: Sequence[str], *, seconds: float = 120.0, stdin: str = "") -> str:

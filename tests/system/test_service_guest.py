@@ -110,7 +110,6 @@ def installed(device_guest: Device, iaca: certificates.Credential) -> Iterator[D
         await guest.write_file(PROBE, Path(__file__).with_name("guest_probe.py").read_bytes())
         await guest.write_file(BLOCK, BLOCKS)
         await service.ran(guest, ["mkfifo", "-m", "0666", service.CODES])
-        await service.ran(guest, ["mkdir", "-p", "-m", "0700", "/etc/credstore.encrypted"])
         seal = ["systemd-creds", "encrypt", "--with-key=host", f"--name={CREDENTIAL}", "-", SEALED]
         await service.ran(guest, seal, stdin=PASSPHRASE)
         await service.drop_in(guest, "test", DROP_IN)

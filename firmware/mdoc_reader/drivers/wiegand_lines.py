@@ -1,8 +1,8 @@
 """The two Wiegand lines D0 and D1 on GPIO pins, through lgpio.
 
 A zero is a pulse on D0, a one a pulse on D1. Each pulse is made in one go, without giving Python's lock away; the
-pauses between pulses can get longer and never shorter. lgpio's own waves are not used: they keep to a timetable, and after a
-stall send what is late at once, closer together than a panel can tell apart.
+pauses between them can get longer and never shorter. lgpio's own waves are not used: they keep to a timetable, and
+after a stall send what is late at once, closer together than a panel can tell apart.
 """
 
 from __future__ import annotations

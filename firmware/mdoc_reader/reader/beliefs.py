@@ -56,6 +56,7 @@ class Beliefs:
         self._cache = None if fixed is None else SignerCache(fixed, grading)
         self._ages = dict(ages or {})
         self._revocations: Revocations | None = None
+        self._believed: Believed | None = None
         self.generation = 0
         """The number of the store's generation that is believed; 0 without one."""
 
@@ -68,6 +69,16 @@ class Beliefs:
     def revocations(self) -> Revocations | None:
         """The lists of revocation that are held; None without a store."""
         return self._revocations
+
+    @property
+    def fixed(self) -> TrustAnchors | None:
+        """The anchors of folders; None without any."""
+        return self._fixed
+
+    @property
+    def believed(self) -> Believed | None:
+        """The store's generation that was loaded last; None without a store that could be used."""
+        return self._believed
 
     def load(self) -> None:
         """Take the store as it is now. Blocks for as long as reading it takes; never raises for what is in it."""
@@ -90,6 +101,7 @@ class Beliefs:
             together = anchors.joined([self._fixed, believed.anchors])[0]
         self._cache = SignerCache(together, self._grading)
         self._revocations = Revocations(believed.revocations, self._ages)
+        self._believed = believed
         self.generation = believed.number
         log.info("trust: generation %d, %d anchors", believed.number, len(together))
         if self._clock is not None and self._clock.raise_floor(believed.signed_moments) and self._floor is not None:

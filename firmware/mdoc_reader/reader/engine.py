@@ -19,6 +19,7 @@ from mdoc_reader.model.badge import Badge
 from mdoc_reader.model.decision import Decision, Outcome
 from mdoc_reader.model.reasons import Malformed, ReasonCode
 from mdoc_reader.model.sign import By, Sign
+from mdoc_reader.model.signer import ReaderSigner, SignerError
 from mdoc_reader.outputs.ports import Picture
 from mdoc_reader.reader import events as ev
 from mdoc_reader.reader.engaged import Engaged
@@ -121,6 +122,7 @@ class Engine:
         self._offered: dict[bytes, Engaged] = {}
         self._presentation: Presentation | None = None
         self._releasing: set[asyncio.Task[None]] = set()
+        self._readying: asyncio.Task[None] | None = None
         self._phases: list[tuple[str, float]] = []
         self._phase_began = 0.0
         self._stopping = False
@@ -337,7 +339,16 @@ class Engine:
         presentation, self._presentation = self._presentation, None
         if presentation is not None:
             self._beside(presentation.release())
+            self._ready_signer()
         self._equipment.keys.refill()
+
+    def _ready_signer(self) -> None:
+        """Have a key that waits for its device open before the next tap. One that hangs is not asked twice."""
+        identity = self._equipment.identity
+        if identity is None or not identity.signer.waits or self._stopping:
+            return
+        if self._readying is None or self._readying.done():
+            self._readying = asyncio.create_task(_prepared(identity.signer), name="key")
 
     def _released(self, task: asyncio.Task[None]) -> None:
         self._releasing.discard(task)
@@ -347,6 +358,13 @@ class Engine:
         """Show a fresh service for the next tap, unless somebody is being served."""
         if self._equipment.armed is not None and self._presentation is None and not self._stopping:
             self._equipment.armed.arm()
+
+
+async def _prepared(signer: ReaderSigner) -> None:
+    try:
+        await asyncio.to_thread(signer.prepare)
+    except SignerError as error:
+        log.warning("the reader's key is not ready: %s", error)
 
 
 def _codes(reasons: Sequence[ReasonCode]) -> str:

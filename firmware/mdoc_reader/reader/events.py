@@ -203,10 +203,14 @@ class FaultCleared:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceChanged:
-    """Maintenance was switched on or off."""
+    """Maintenance was switched on or off, or while it is on other parts need a look now.
+
+    `parts`: what a technician should look at, beside the parts that failed.
+    """
 
     at: float
     on: bool
+    parts: tuple[str, ...] = ()
 
 
 JobEvent = Prepared | Connected | RequestSent | ResponseBegan | ResponseArrived | Judged | JobFailed | LinkClosed

@@ -34,7 +34,8 @@ _REMEMBERED = 64
 class State:
     """Everything the machine knows. Holds no personal data and no key.
 
-    `routes`: without any, a failed part is a fault whatever it is.
+    `routes`: without any, a failed part is a fault whatever it is. `look_at`: parts that are named under maintenance,
+    beside those that failed.
     """
 
     routes: tuple[Route, ...] = ()
@@ -54,6 +55,7 @@ class State:
     ignored: int = 0
     faults: frozenset[str] = frozenset()
     maintenance: bool = False
+    look_at: tuple[str, ...] = ()
     closed: bool = False
 
     @property
@@ -121,7 +123,7 @@ def _conditions(
 ) -> Step:
     before = state
     if isinstance(event, ev.MaintenanceChanged):
-        state = replace(state, maintenance=event.on)
+        state = replace(state, maintenance=event.on, look_at=event.parts if event.on else ())
     elif isinstance(event, ev.HoursChanged):
         state = replace(state, closed=not event.open)
     elif isinstance(event, ev.FaultRaised):
@@ -146,7 +148,9 @@ def _rest(state: State, at: float, phase: Phase, limits: Deadlines) -> State:
 
 
 def _rest_sign(state: State, phase: Phase) -> ev.Show:
-    parts = tuple(sorted(state.faults)) if phase in {Phase.IDLE, Phase.FAULT} else ()
+    parts = tuple(sorted(state.faults)) if phase in {Phase.IDLE, Phase.FAULT, Phase.MAINTENANCE} else ()
+    if phase is Phase.MAINTENANCE:
+        parts += tuple(part for part in state.look_at if part not in state.faults)
     by = {route.by for route in _open_routes(state)} if phase is Phase.IDLE else ()
     return ev.Show(RESTING_SIGNS[phase], parts, tuple(sorted(by)))
 

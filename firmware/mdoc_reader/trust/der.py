@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 _SEQUENCE, _SET, _INTEGER, _BITS, _OCTETS = 0x30, 0x31, 0x02, 0x03, 0x04
 _BOOLEAN, _VERSION, _EXTENSIONS, _OID = 0x01, 0xA0, 0xA3, 0x06
+_VERSION_ALONE = b"\xa0\x03\x02\x01"  # all but its number
 _TEXT = {0x0C: "utf-8", 0x13: "ascii", 0x16: "ascii", 0x14: "latin-1", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}
 _MAX_ATTRIBUTES = 64
 _MAX_EXTENSIONS = 64
@@ -118,29 +119,41 @@ class CertificateIndex(NamedTuple):
 def index(certificate: bytes) -> CertificateIndex:
     """Find these three and nothing else: a fraction of what reading a certificate costs. Raises ValueError."""
     _, start, end = _open(certificate, 0, len(certificate))
-    _, at, end = _open(certificate, start, end)
-    places = []
+    _, first, end = _open(certificate, start, end)
     try:
-        # [version], serial number, signature algorithm, issuer, validity, subject, public key, [...], [extensions].
-        while at < end:
-            places.append(at)
-            if len(places) > _MAX_PARTS:
-                raise ValueError("more parts than any certificate has")
-            length = certificate[at + 1]
-            # Most are short, and spared a call.
-            at = at + 2 + length if length < 0x80 else _open(certificate, at, end)[2]
-        first = 1 if certificate[places[0]] == _VERSION else 0
-        subject, key = places[first + 4], places[first + 5]
-        _, algorithm, after = _open(certificate, key, end)
-        length = certificate[algorithm + 1]
-        bits = algorithm + 2 + length if length < 0x80 else _open(certificate, algorithm, after)[2]
-        last = places[-1]
-        identifier = _identifier_in(certificate, last, at) if certificate[last] == _EXTENSIONS else None
+        # [version], serial number, signature algorithm, issuer, validity, subject, public key: all short in nearly
+        # every certificate, so that an addition steps over each.
+        at = first + 5 if certificate[first : first + 4] == _VERSION_ALONE else first
+        at += 2 + (serial := certificate[at + 1])
+        at += 2 + (algorithm := certificate[at + 1])
+        at += 2 + (issuer := certificate[at + 1])
+        at += 2 + (validity := certificate[at + 1])
+        key = at + 2 + (subject := certificate[at + 1])
+        behind = key + 2 + (info := certificate[key + 1])
+        if serial | algorithm | issuer | validity | subject | info >= 0x80 or certificate[behind] != _EXTENSIONS:
+            at, key, behind = _places(certificate, first, end)
+        _, kind, info_end = _open(certificate, key, end)
+        length = certificate[kind + 1]
+        bits = kind + 2 + length if length < 0x80 else _open(certificate, kind, info_end)[2]
+        identifier = _identifier_in(certificate, behind, end) if behind < end else None
     except IndexError:
         raise ValueError("DER ends too early") from None
-    if at > end or bits > after:
+    if bits > info_end:
         raise ValueError("DER ends too early")
-    return CertificateIndex(certificate[subject:key], certificate[algorithm:bits], identifier)
+    return CertificateIndex(certificate[at:key], certificate[kind:bits], identifier)
+
+
+def _places(data: bytes, at: int, end: int) -> tuple[int, int, int]:
+    """Return where subject, key and extensions begin, the last at `end` without any. Raises ValueError, IndexError."""
+    places = []
+    while at < end:
+        places.append(at)
+        if len(places) > _MAX_PARTS:
+            raise ValueError("more parts than any certificate has")
+        at = _open(data, at, end)[2]
+    first = 1 if data[places[0]] == _VERSION else 0
+    last = places[-1]
+    return places[first + 4], places[first + 5], last if data[last] == _EXTENSIONS else end
 
 
 def _identifier_in(data: bytes, at: int, end: int) -> bytes | None:
