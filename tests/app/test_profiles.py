@@ -78,7 +78,7 @@ def test_what_is_asked_and_not_used_is_named(tmp_path: Path) -> None:
         ("name =", 'time_zone = "Europe/Berlim"\nname =', 2, "did you mean 'Europe/Berlin'"),
         ("name =", 'hours = ["mo-fr 25:00-26:00"]\nname =', 2, "25:00"),
         ("name =", "compare = true\nname =", 2, "a portrait must be asked for"),
-        ("name =", 'identifier = "pseudonym"\nname =', 2, "needs profile.site_key"),
+        ("name =", 'identifier = "pseudonym"\nname =', 8, "made of document_number"),
         ("age_over(18)", "listed('x')", 3, "no list is set up here"),
         ("age_over(18)", "open_now", 3, "opening hours"),
     ],
@@ -98,6 +98,15 @@ def test_what_is_handed_on_is_asked_for_with_the_intent_to_retain(tmp_path: Path
     with pytest.raises(SettingsError, match=r"intent to retain \(true\)"):
         settings.load(written(tmp_path, text))
     settings.load(written(tmp_path, text.replace("document_number = false", "document_number = true")))
+
+
+def test_a_line_to_the_building_is_told_pseudonyms_unless_the_profile_says_otherwise(tmp_path: Path) -> None:
+    line = '[building]\ndriver = "wiegand"\noptions = { d0 = 16, d1 = 21 }\n'
+    with pytest.raises(SettingsError, match="made of document_number"):
+        settings.load(written(tmp_path, line + PLAIN))
+    visits = settings.load(written(tmp_path, line + PLAIN.replace("name =", 'identifier = "visit"\nname =')))
+    assert visits.profile.identifier == "visit"
+    assert settings.load(written(tmp_path, PLAIN)).profile.identifier == "none"
 
 
 def test_ages_are_counted_over_all_requests(tmp_path: Path) -> None:

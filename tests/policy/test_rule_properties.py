@@ -60,6 +60,21 @@ def test_sharing_less_never_opens(case: Case, moment: Moment, site: Site, data: 
     assert after in {before, UNKNOWN}
 
 
+@settings(worlds, max_examples=400)
+@given(cases(st.one_of(QUESTIONS, QUESTIONS.map(Not))), MOMENTS, SITES)
+def test_no_question_opens_when_one_element_goes_or_all(case: Case, moment: Moment, site: Site) -> None:
+    tree, document = case
+    assume(consistent(document, moment, site))
+    before, held = judged(tree, document, moment, site), document.elements
+    fewer = [
+        {**held, namespace: {other: value for other, value in given.items() if other != name}}
+        for namespace, given in held.items()
+        for name in given
+    ]
+    for elements in ({}, *fewer):
+        assert judged(tree, replace(document, elements=elements), moment, site) in {before, UNKNOWN}
+
+
 @worlds
 @given(cases(), MOMENTS, SITES)
 def test_what_shows_nothing_opens_nothing_that_is_asked_of_the_holder(case: Case, moment: Moment, site: Site) -> None:

@@ -11,6 +11,7 @@ from mdoc_reader.verification.age import age_of
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Sentence = Annotated[str, msgspec.Meta(max_length=400)]
 ListName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+Identifier = Literal["none", "visit", "pseudonym", "listed"]
 Age = Annotated[int, msgspec.Meta(ge=1, le=99)]
 
 MAX_AGE_QUESTIONS = 2
@@ -52,9 +53,10 @@ class ProfileSettings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
     """Files of `listed("NAME")`, by name; made with `mdoc-reader profile entry`."""
     site_key: Name | None = None
     """File of the secret that numbers of documents are hashed with, for lists and pseudonyms."""
-    identifier: Literal["none", "visit", "pseudonym", "listed"] = "none"
+    identifier: Identifier | None = None
     """What number the building is told of somebody who is let in: none, another one at each visit, the same one at
-    each visit that says nothing elsewhere, or the one that a list has beside the document."""
+    each visit that says nothing elsewhere, or the one that a list has beside the document. Without this line: a
+    pseudonym where there is a line to the building, else none."""
 
 
 class ProfileError(ValueError):
@@ -89,6 +91,10 @@ def check_requests(chosen: ProfileSettings) -> None:
 
 def _check_handed_on(chosen: ProfileSettings) -> None:
     for index, asked in enumerate(chosen.request):
+        if not any("document_number" in names for names in asked.elements.values()):
+            key = f"profile.request[{index}].elements"
+            what = f"identifier {chosen.identifier!r} is made of document_number: ask for it with the intent to retain"
+            raise ProfileError(key, f'{what} (true), or say identifier = "visit"')
         for namespace, names in asked.elements.items():
             if names.get("document_number") is False:
                 key = f"profile.request[{index}].elements"

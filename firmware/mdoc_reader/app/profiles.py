@@ -172,7 +172,7 @@ def explained(chosen: ProfileSettings, profile: Profile) -> list[str]:
         told.append("Then an attendant compares the portrait with the person and presses confirm or reject.")
     if chosen.hours and Ask(Flag.OPEN) not in {each for each, _ in conditions(profile.rule.tree)}:
         told += ["", f"People are served ({chosen.time_zone}): {'; '.join(chosen.hours)}"]
-    told += ["", f"The building is told: {_IDENTIFIERS[chosen.identifier]}"]
+    told += ["", f"The building is told: {_IDENTIFIERS[chosen.identifier or 'none']}"]
     odd = oddities(chosen, profile)
     if odd:
         told += ["", "Please look at this:", *(f"  - it {line}" for line in odd)]

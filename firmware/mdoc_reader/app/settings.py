@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar, get_args, get_type_hints
 import msgspec
 
 from mdoc_reader.app.door_settings import ButtonSettings, DoorSettings
-from mdoc_reader.app.profile_settings import ProfileError, ProfileSettings, check_requests
+from mdoc_reader.app.profile_settings import Identifier, ProfileError, ProfileSettings, check_requests
 from mdoc_reader.app.trust_settings import TrustSettings
 
 MAX_BYTES = 256 * 1024
@@ -151,12 +151,21 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"{path}: not UTF-8 (byte {error.start})") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: not TOML: {error}") from None
-    settings = convert(tree, Settings, str(path), text)
+    settings = _settled(convert(tree, Settings, str(path), text))
     try:
         check_requests(settings.profile)
     except ProfileError as error:
         raise SettingsError(f"{path}:{line_of(text, error.key)}: {error.key}: {error}") from None
     return settings
+
+
+def _settled(settings: Settings) -> Settings:
+    """Return the settings with what one table leaves to another."""
+    if settings.profile.identifier is not None:
+        return settings
+    identifier: Identifier = "none" if settings.building.driver == "disabled" else "pseudonym"
+    profile = msgspec.structs.replace(settings.profile, identifier=identifier)
+    return msgspec.structs.replace(settings, profile=profile)
 
 
 def located(file: str, key: str, what: str) -> SettingsError:
