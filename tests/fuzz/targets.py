@@ -14,6 +14,7 @@ from pathlib import Path
 import card_targets
 import isodep_targets
 import revocation_targets
+import rule_targets
 import trust_targets
 
 from mdoc_reader.mdoc import cbor, cose, engagement, handover, keys, mso, ndef, request, response, session, transcript
@@ -97,6 +98,7 @@ def _made() -> list[bytes]:
         *card_targets.examples(_handover()),
         *trust_targets.examples(),
         *revocation_targets.examples(),
+        *rule_targets.examples(),
         *isodep_targets.examples(),
     ]
 
@@ -189,6 +191,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     **card_targets.PARSERS,
     **trust_targets.PARSERS,
     **revocation_targets.PARSERS,
+    **rule_targets.PARSERS,
     **isodep_targets.PARSERS,
 }
 

@@ -14,6 +14,7 @@ import card_targets
 import isodep_targets
 import pytest
 import revocation_targets
+import rule_targets
 import trust_targets
 from planted import PLANTED
 from targets import TARGETS
@@ -27,6 +28,7 @@ _FEWER_FOR = {
     *isodep_targets.PARSERS,
     *trust_targets.PARSERS,
     *revocation_targets.PARSERS,
+    *rule_targets.PARSERS,
 }
 _AT_A_TIME = 2
 _PATIENCE = 600.0

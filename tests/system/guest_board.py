@@ -1,7 +1,8 @@
 """Runs in a guest: the reader's own driver of pins, and one thing to do with them. `guest_board.py WIRING SCENE`.
 
-Told to the service manager as ready once the scene is set. `stand`: nothing is granted. `grant`: in the middle of a
-grant that is longer than the test. `hang`: the same, and then nothing feeds the watchdog. Of `inside` see there.
+Told to the service manager as ready once the scene is set. `stand`: nothing is granted until SIGUSR1. `grant`: in the
+middle of a grant that is longer than the test. `hang`: the same, and then nothing feeds the watchdog. `inside` talks to
+nobody and prints what it saw.
 """
 
 from __future__ import annotations
@@ -40,10 +41,15 @@ def play(pins: Pins, scene: str) -> None:
     """Play a scene until the service manager ends it."""
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: ended.set())
+    granted = threading.Event()
+    signal.signal(signal.SIGUSR1, lambda _number, _frame: granted.set())
     if scene != "stand":
         pins.energise_relay(60.0)
     notify("READY=1")
     while not ended.wait(0.2):
+        if granted.is_set():
+            granted.clear()
+            pins.energise_relay(60.0)
         if scene != "hang":
             notify("WATCHDOG=1")
     pins.close()

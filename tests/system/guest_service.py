@@ -43,6 +43,12 @@ async def systemctl(guest: vm.Guest, *arguments: str, seconds: float = 120.0) ->
     return await ran(guest, ["systemctl", *arguments], seconds=seconds)
 
 
+async def start(guest: vm.Guest, unit: str = UNIT) -> None:
+    """Start a unit; what it said comes with the complaint that it did not."""
+    done = await guest.run(["systemctl", "start", unit], seconds=150)
+    assert done.rc == 0, await journal(guest, unit)
+
+
 async def show(guest: vm.Guest, unit: str = UNIT) -> dict[str, str]:
     """Return a unit's properties."""
     told = await systemctl(guest, "show", unit)

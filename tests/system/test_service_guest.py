@@ -110,10 +110,11 @@ def installed(device_guest: Device, iaca: certificates.Credential) -> Iterator[D
         await guest.write_file(PROBE, Path(__file__).with_name("guest_probe.py").read_bytes())
         await guest.write_file(BLOCK, BLOCKS)
         await service.ran(guest, ["mkfifo", "-m", "0666", service.CODES])
+        await guest.start(["sh", "-c", f"exec 3<>{service.CODES}; exec sleep infinity"])  # or opening it would wait
         seal = ["systemd-creds", "encrypt", "--with-key=host", f"--name={CREDENTIAL}", "-", SEALED]
         await service.ran(guest, seal, stdin=PASSPHRASE)
         await service.drop_in(guest, "test", DROP_IN)
-        await service.systemctl(guest, "start", UNIT)
+        await service.start(guest)
 
     async def down() -> None:
         await device_guest.guest.run(["systemctl", "stop", UNIT, "bluetooth.service"])
@@ -270,7 +271,7 @@ def test_a_presentation_over_bluetooth_from_behind_all_of_it(installed: Device, 
     async def visit() -> str:
         guest = installed.guest
         await guest.attach_hci()
-        await service.systemctl(guest, "start", "bluetooth.service")
+        await service.start(guest, "bluetooth.service")
         await service.until(guest, StatusText="idle; out of order: camera, nfc")
         relay = f"exec 3<>{service.CODES}; tail -n 0 -F {service.EVENTS} & exec cat >&3"
         process = await guest.start(["sh", "-c", relay])
@@ -311,7 +312,7 @@ def test_the_importer_runs_in_its_sandbox(installed: Device, iaca: certificates.
         spool = "/var/lib/mdoc-reader-spool/incoming"
         await guest.write_file(f"{spool}/{name}", newer, 0o640)
         await service.ran(guest, ["chown", "mdoc-fetch:mdoc-spool", f"{spool}/{name}"])
-        await service.systemctl(guest, "start", "mdoc-reader-import.service")
+        await service.start(guest, "mdoc-reader-import.service")
         unit = await service.show(guest, "mdoc-reader-import.service")
         left = await guest.ask("list", path=spool)
         return unit, await service.journal(guest, "mdoc-reader-import.service"), left["names"]

@@ -17,8 +17,8 @@ from vm.command import run
 FETCH = """\
 v=$(ls "$1/lib/modules") && v=${v%-amd64} && upstream=${v%%+*} && series=${upstream%.*} &&
 source=$(apt-cache madison "linux-source-$series" | sed -n "s/.*| \\($upstream-[^ ]*\\) |.*/\\1/p" | head -n 1) &&
-apt-get download -q "linux-source-$series=$source" "linux-headers-$v-amd64" "linux-headers-$v-common" "linux-kbuild-$v" &&
-apt-get download -q v4l2loopback-dkms
+apt-get download -q "linux-source-$series=$source" "linux-headers-$v-amd64" "linux-headers-$v-common" &&
+apt-get download -q "linux-kbuild-$v" v4l2loopback-dkms
 """
 """Fetches what is needed for the kernel that was unpacked: the source, and what modules are built against."""
 

@@ -1,4 +1,5 @@
-"""The command line: `mdoc-reader run | rest | doctor | profile | nfc | inspect | verify | trust | key | config`."""
+"""The command line: `mdoc-reader run | rest | doctor | profile | nfc | inspect | verify | trust | key | config |
+maintenance`."""
 
 from __future__ import annotations
 
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             doctor,
             inspect,
             key_command,
+            maintenance_command,
             nfc_probe,
             profile_command,
             trust_command,
@@ -44,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         doctor.add_parser(commands)
         inspect.add_parser(commands)
         key_command.add_parser(commands)
+        maintenance_command.add_parser(commands)
         nfc_probe.add_parser(commands)
         profile_command.add_parser(commands)
         trust_command.add_parser(commands)
@@ -104,10 +107,11 @@ def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from mdoc_reader.app import profiles, settings, wiring
+    from mdoc_reader.app import fit, profiles, settings, wiring
 
     file = str(arguments.file)
     loaded = settings.load(arguments.file)
+    fit.refuse(loaded, file)
     drivers = wiring.load_drivers(loaded, file)
     profile = wiring.profile_of(loaded, file, lists=False)
     print(f"{file}: profile {profile.name!r}: {len(profile.questions)} request(s) at most")
@@ -121,6 +125,8 @@ def _check(arguments: argparse.Namespace) -> int:
     print(f"  opens for: {profiles.rule_text(loaded.profile)}")
     for line in profiles.oddities(loaded.profile, profile):
         print(f"  warning: profile {line}")
+    for doubt in fit.doubts(loaded, drivers):
+        print(f"  warning: {doubt.part}: {doubt.what} ({doubt.advice})")
     for kind, driver in drivers.items():
         simulated = " (simulated)" if driver.module.SIMULATED else ""
         print(f"  {kind}: {driver.name}{simulated}")

@@ -11,13 +11,15 @@ import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TextIO
 
-from mdoc_reader.app import profiles, watchdog, wiring
+from mdoc_reader.app import fit, profiles, upkeep, watchdog, wiring
 from mdoc_reader.app.event_stream import EventStream
 from mdoc_reader.app.front import Front, Rules, keep_hours
 from mdoc_reader.app.settings import Settings
 from mdoc_reader.app.sources import Sources
+from mdoc_reader.app.upkeep import Upkeep
 from mdoc_reader.app.watchdog import Heart, Watchdog, Watched
 from mdoc_reader.engagement import lines
 from mdoc_reader.model.sign import Sign
@@ -53,6 +55,7 @@ class _Device:
     panel: Panel
     front: Front
     building: Building | None
+    upkeep: Upkeep
     tasks: Sequence[asyncio.Task[None]]
 
 
@@ -68,6 +71,7 @@ async def run(settings: Settings, file: str, events: EventStream | None = None, 
 @contextlib.asynccontextmanager
 async def _open(settings: Settings, file: str, events: EventStream | None, *, codes: bool) -> AsyncIterator[_Device]:
     """Open the parts in the order they need each other; close them the other way round, whatever happens."""
+    fit.refuse(settings, file)
     drivers = wiring.load_drivers(settings, file)
     languages = wiring.languages_of(settings, file)
     beliefs, clock, skipped = wiring.load_beliefs(settings, file)
@@ -87,6 +91,8 @@ async def _open(settings: Settings, file: str, events: EventStream | None, *, co
         equipment = wiring.equipment_of(settings, file, radio, beliefs, clock, portraits=portraits)
         for line in profiles.oddities(settings.profile, equipment.profile):
             log.warning("the profile %s", line)
+        for doubt in fit.doubts(settings, drivers):
+            log.warning("%s: %s -> %s", doubt.part, doubt.what, doubt.advice)
         if equipment.identity is not None:
             stack.callback(equipment.identity.signer.close)
         pins = wiring.open_pins(drivers["pins"])
@@ -112,13 +118,16 @@ async def _open(settings: Settings, file: str, events: EventStream | None, *, co
             routes,
             on_badge=(lambda badge: None) if building is None else building.present,
         )
+        look = upkeep.device_look(settings, beliefs, clock)
+        care = Upkeep(look, Path(wiring.places()["runtime"]), engine, events)
+        stack.callback(care.close)
         tasks = [asyncio.create_task(beliefs.watch(), name="trust")]
         if portraits is not None:
             tasks.append(asyncio.create_task(_ready(portraits), name="portraits"))
         hours = equipment.profile.rule.site.hours
         if hours is not None:
             tasks.append(asyncio.create_task(keep_hours(hours, clock.read, engine, time.monotonic), name="hours"))
-        yield _Device(engine, Sources(settings, drivers, engine, equipment), panel, front, building, tasks)
+        yield _Device(engine, Sources(settings, drivers, engine, equipment), panel, front, building, care, tasks)
 
 
 async def _ready(portraits: PortraitDecoder) -> None:
@@ -132,6 +141,8 @@ async def _ready(portraits: PortraitDecoder) -> None:
 async def _watch(device: _Device, events: EventStream | None, heart: Heart) -> None:
     """Tell when lamps, display or the line to the building stop working, and when they are back."""
     works = line_works = True
+    answering = {"pins": True, "display": True}  # by the display's thread, too
+    device.panel.on_health(answering.__setitem__)
     while True:
         if device.panel.healthy is not works:
             works = not works
@@ -141,6 +152,7 @@ async def _watch(device: _Device, events: EventStream | None, heart: Heart) -> N
         if device.building is not None and device.building.healthy is not line_works:
             line_works = not line_works
             device.engine.availability("building", available=line_works)
+        device.upkeep.turn({part: "it does not answer" for part, answers in answering.items() if not answers})
         heart.beat()
         await asyncio.sleep(_PANEL_LOOK_S)
 
@@ -159,6 +171,7 @@ async def _serve(device: _Device, events: EventStream | None, codes: TextIO | No
     if not radio.available:
         tell_radio(False)
     radio.on_availability(tell_radio)
+    device.upkeep.turn({})  # under maintenance nobody is invited first
     running = asyncio.create_task(engine.run(), name="engine")
     heart = Heart(time.monotonic)
     beside = [*device.tasks, asyncio.create_task(_watch(device, events, heart), name="health")]

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 
 from mdoc_reader.app import wiring
 from mdoc_reader.app.identity import chain_checks
 from mdoc_reader.app.settings import Settings, SettingsError
 from mdoc_reader.model.check import Check, Health
-from mdoc_reader.trust import ageing
-from mdoc_reader.trust.clock import Clock, ClockCode, load_floor, system_was_set
+from mdoc_reader.model.signer import SignerPublicKey
+from mdoc_reader.reader.beliefs import Beliefs
+from mdoc_reader.trust import ageing, anchors
+from mdoc_reader.trust.clock import Clock, ClockCode
 
 MIB = 1024 * 1024
 LOW_DISK, NO_DISK = 200 * MIB, 20 * MIB
@@ -26,29 +27,31 @@ _THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 # Bits of what the Raspberry Pi's firmware says of itself (`vcgencmd get_throttled`).
 _UNDER_VOLTAGE, _WAS_UNDER_VOLTAGE = 0x1, 0x10000
 _ROOT = Path("/")
+_MOST_NAMED = 4
 
 
-def device_checks(settings: Settings, file: str, root: Path = _ROOT) -> tuple[Check, ...]:
-    """Look at everything that is no driver's. `root`: where /sys and /proc hang, for tests."""
+def device_checks(
+    settings: Settings, clock: Clock, root: Path = _ROOT, *, key: SignerPublicKey | None = None
+) -> tuple[Check, ...]:
+    """Look at everything that is no driver's, but for trust.
+
+    Args:
+        settings: the reader's.
+        clock: the reader's.
+        root: where /sys hangs, for tests.
+        key: of the reader, whose certificate must be that key's; None to leave that out.
+    """
     return (
-        *clock_checks(settings),
-        *trust_checks(settings, file),
-        *certificate_checks(settings),
+        *clock_checks(settings, clock),
+        *certificate_checks(settings, clock, key),
         *disk_checks(Path(wiring.places()["state"])),
         *temperature_checks(root),
         *power_checks(root),
     )
 
 
-def _clock(settings: Settings) -> Clock:
-    kept = settings.trust.clock == "kept"
-    floor = load_floor(Path(wiring.places()["state"]) / "clock-floor")
-    return Clock(floor, was_set=(lambda: True) if kept else system_was_set)
-
-
-def clock_checks(settings: Settings) -> tuple[Check, ...]:
+def clock_checks(settings: Settings, clock: Clock) -> tuple[Check, ...]:
     """Say whether the time can be relied on."""
-    clock = _clock(settings)
     moment = clock.read()
     if moment.doubt is None:
         how = (
@@ -68,26 +71,36 @@ def clock_checks(settings: Settings) -> tuple[Check, ...]:
     return (Check("clock", health, f"{moment.doubt.operator}{opens}", advice),)
 
 
-def trust_checks(settings: Settings, file: str) -> tuple[Check, ...]:
-    """Say what is believed, how old it is, and what ends soon."""
+def trust_checks(settings: Settings, file: str, clock: Clock) -> tuple[Check, ...]:
+    """Read what is to be believed, as a reader would at its start, and say how it stands. Writes nothing."""
     try:
-        beliefs, clock, skipped = wiring.load_beliefs(settings, file)
+        fixed, skipped, _ = wiring.load_anchors(settings, file)
     except SettingsError as error:
         return (Check("lists", Health.FAULT, str(error), "correct the configuration"),)
-    checks = [Check("lists", Health.WARNING, f"{item.source} skipped: {item.code}") for item in skipped[:8]]
-    checks += ageing.checks(beliefs.believed, clock.read().at)
-    if beliefs.signers is None and not any(check.health is Health.FAULT for check in checks):
-        advice = "import a list (`mdoc-reader trust import`), or name certificates in reader.trust_anchors"
-        checks.append(Check("lists", Health.FAULT, "no issuer is trusted: no document can open", advice))
-    return tuple(checks)
+    advice = "remove it from the folder, or bring a whole one"
+    named = [
+        Check("lists", Health.WARNING, f"{item.source} skipped: {item.code}", advice) for item in skipped[:_MOST_NAMED]
+    ]
+    if len(skipped) > _MOST_NAMED:
+        named.append(Check("lists", Health.WARNING, f"and {len(skipped) - _MOST_NAMED} more skipped", advice))
+    now, held = clock.read().at, fixed or anchors.NONE
+    if settings.trust.store is None:
+        return (*ageing.checks(None, now, held), *named)
+    return (*ageing.look(wiring.path_of(settings.trust.store), now, held), *named)
 
 
-def certificate_checks(settings: Settings) -> tuple[Check, ...]:
-    """Say how the reader's own certificates are; nothing where it asks without any."""
+def belief_checks(settings: Settings, beliefs: Beliefs, clock: Clock) -> tuple[Check, ...]:
+    """Say how what a running reader believes stands. A store that it could not take up is looked at for the reason."""
+    now, fixed = clock.read().at, beliefs.fixed or anchors.NONE
+    if settings.trust.store is not None and beliefs.believed is None:
+        return ageing.look(wiring.path_of(settings.trust.store), now, fixed)
+    return ageing.checks(beliefs.believed, now, fixed)
+
+
+def certificate_checks(settings: Settings, clock: Clock, key: SignerPublicKey | None = None) -> tuple[Check, ...]:
+    """Say how the reader's own certificates are, and whether they are the key's; nothing where it asks without any."""
     chain = settings.reader.reader_certificates
-    if chain is None:
-        return ()
-    return chain_checks(wiring.path_of(chain), None, _clock(settings).read().at)
+    return () if chain is None else chain_checks(wiring.path_of(chain), key, clock.read().at)
 
 
 def disk_checks(folder: Path) -> tuple[Check, ...]:
@@ -162,7 +175,3 @@ def not_well(checks: Sequence[Check]) -> tuple[str, ...]:
         check.part.split()[0] for health in (Health.FAULT, Health.WARNING) for check in checks if check.health is health
     ]
     return tuple(dict.fromkeys(worst_first))
-
-
-LOOK_EVERY = timedelta(minutes=10)
-"""How often a running reader looks."""

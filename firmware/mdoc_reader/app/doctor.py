@@ -1,7 +1,8 @@
-"""`mdoc-reader doctor`: looks at the parts a configuration names and says how each is and what to do.
+"""`mdoc-reader doctor`: looks at every part of a reader and says how each is and what to do.
 
 A driver that can tell more than whether it loads has `async def examine(options) -> tuple[Check, ...]`, bounded in
-time, which touches nothing a running reader uses.
+time, which touches nothing a running reader uses; where that cannot be said without opening the device, nothing is
+opened while a reader runs, and the reader's own word is passed on.
 """
 
 from __future__ import annotations
@@ -9,15 +10,31 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from collections.abc import Awaitable, Sequence
+import os
+import sys
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 
-from mdoc_reader.app import wiring
-from mdoc_reader.app.settings import DriverSettings, SettingsError, load
+from mdoc_reader.app import device_checks, fit, profiles, running, wiring
+from mdoc_reader.app.doctor_table import told
+from mdoc_reader.app.running import Seen
+from mdoc_reader.app.settings import DriverSettings, Settings, SettingsError, load
+from mdoc_reader.app.wiring import Driver
 from mdoc_reader.model.check import Check, Health
+from mdoc_reader.model.signer import ReaderSigner, SignerError, SignerPublicKey
+from mdoc_reader.pictures.decoder import PortraitDecoder
+
+__all__ = ["add_parser", "examined", "told"]
 
 _EXAMINE_S = 15.0
-_MARKS = {Health.OK: "ok     ", Health.WARNING: "WARNING", Health.FAULT: "FAULT  "}
+_TAKEN = frozenset({"camera", "nfc", "building"})
+"""Kinds whose drivers open the device to look at it."""
+_ORDER = (
+    *("profile", "lists", "clock", "key", "nfc", "bluetooth", "camera", "decoder"),
+    *("display", "pins", "building", "portraits", "disk", "temperature", "power"),
+)
+_SERVICE = {"RUNTIME_DIRECTORY": Path("/run/mdoc-reader"), "STATE_DIRECTORY": Path("/var/lib/mdoc-reader")}
+_STOP = "`systemctl stop mdoc-reader`, then look again: a reader that does not run is looked at more closely"
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,33 +47,85 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _doctor(arguments: argparse.Namespace) -> int:
     """Print the findings. Exit code 0: nothing wrong, 1: warnings, 2: a fault."""
-    file = str(arguments.config)
     settings = load(arguments.config)
-    checks: list[Check] = []
-    for kind in wiring.used_kinds(settings):
-        checks += examined(kind, getattr(settings, kind), product=settings.reader.product, file=file)
+    for name, folder in _SERVICE.items():
+        if name not in os.environ and os.access(folder, os.R_OK | os.X_OK):
+            os.environ[name] = str(folder)  # where the service keeps things, when a person looks
+    seen = running.look(Path(wiring.places()["runtime"]))
+    checks = asyncio.run(look(settings, str(arguments.config), seen))
     if arguments.json:
         rows = [{"part": c.part, "health": c.health, "what": c.what, "advice": c.advice} for c in checks]
         print(json.dumps(rows, indent=2))
     else:
-        print(told(checks))
+        print(told(checks, sys.stdout))
+        if os.geteuid() == 0:
+            print("\nroot may open everything: `runuser -u mdoc-reader --` in front shows what the reader may")
     worst = {check.health for check in checks}
     return 2 if Health.FAULT in worst else 1 if Health.WARNING in worst else 0
 
 
-def examined(kind: str, chosen: DriverSettings, *, product: bool, file: str) -> Sequence[Check]:
-    """Load one driver and let it look at its part."""
-    try:
-        driver = wiring.load_driver(kind, chosen, product=product, file=file)
-    except SettingsError as error:
-        return [Check(kind, Health.FAULT, str(error), "correct the configuration, or install what it names")]
+async def look(settings: Settings, file: str, seen: Seen | None = None) -> tuple[Check, ...]:
+    """Look at everything a configuration names, part by part in the order they are told. `seen`: a running reader."""
+    seen = seen or Seen(runs=False)
+    drivers, checks = _loaded(settings, file)
+    found = await asyncio.gather(*(_part(driver, seen) for driver in drivers.values()))
+    checks += [check for checks_of_one in found for check in checks_of_one]
+    checks += [
+        Check(part, Health.FAULT, f"the running reader says: {why}", _STOP)
+        for part, why in (seen.faults or {}).items()
+        if part not in _TAKEN or part not in drivers
+    ]
+    checks += [*fit.refused(settings, file), *fit.doubts(settings, drivers), *profile_checks(settings, file)]
+    clock = wiring.clock_of(settings)
+    key, wrong = await asyncio.to_thread(_key, settings, file, drivers, checks)
+    checks += [*wrong, *device_checks.device_checks(settings, clock, key=key)]
+    checks += await asyncio.to_thread(device_checks.trust_checks, settings, file, clock)
+    if settings.profile.compare:
+        checks += await portrait_checks()
+    return tuple(sorted(checks, key=_place))
+
+
+def _place(check: Check) -> int:
+    part = check.part.split()[0]
+    return _ORDER.index(part) if part in _ORDER else len(_ORDER)
+
+
+def _loaded(settings: Settings, file: str) -> tuple[dict[str, Driver], list[Check]]:
+    """Load each driver by itself, so that one that is missing hides nothing of the others."""
+    drivers: dict[str, Driver] = {}
+    checks: list[Check] = []
+    for kind in wiring.used_kinds(settings):
+        try:
+            chosen = getattr(settings, kind)
+            drivers[kind] = wiring.load_driver(kind, chosen, product=settings.reader.product, file=file)
+        except SettingsError as error:
+            checks.append(_not_loaded(kind, error))
+    return drivers, checks
+
+
+def _not_loaded(kind: str, error: SettingsError) -> Check:
+    return Check(kind, Health.FAULT, str(error), "correct the configuration, or install what it names")
+
+
+async def _part(driver: Driver, seen: Seen) -> Sequence[Check]:
+    kind = driver.kind
+    if not seen.runs or kind not in _TAKEN or driver.disabled:
+        return await _examined(driver)
+    why = (seen.faults or {}).get(kind)
+    if why is None:
+        silent = "" if seen.faults is None else ", and it works"
+        return [Check(kind, Health.OK, f"{driver.name}: the running reader has it{silent}")]
+    return [Check(kind, Health.FAULT, f"{driver.name}: the running reader says: {why}", _STOP)]
+
+
+async def _examined(driver: Driver) -> Sequence[Check]:
+    kind = driver.kind
     if driver.disabled:
-        return [Check(kind, Health.OK, "disabled by the configuration")]
+        return [] if kind == "key" else [Check(kind, Health.OK, "disabled by the configuration")]
     examine = getattr(driver.module, "examine", None)
     if examine is None:
         return [Check(kind, Health.OK, f"driver {driver.name!r} loads; it cannot tell more")]
-    found: Sequence[Check] = asyncio.run(_bounded(kind, examine(driver.options)))
-    return found
+    return await _bounded(kind, examine(driver.options))
 
 
 async def _bounded(kind: str, work: Awaitable[Sequence[Check]]) -> Sequence[Check]:
@@ -67,12 +136,67 @@ async def _bounded(kind: str, work: Awaitable[Sequence[Check]]) -> Sequence[Chec
         return [Check(kind, Health.FAULT, f"did not answer within {_EXAMINE_S:.0f} s", "restart the device")]
 
 
-def told(checks: Sequence[Check]) -> str:
-    """Return the findings as lines for people, each advice beneath what it is about."""
-    width = max((len(check.part) for check in checks), default=0)
-    lines: list[str] = []
-    for check in checks:
-        lines.append(f"{_MARKS[check.health]}  {check.part:<{width}}  {check.what}")
-        if check.advice:
-            lines.append(f"{'':7}  {'':<{width}}  -> {check.advice}")
-    return "\n".join(lines)
+def examined(kind: str, chosen: DriverSettings, *, product: bool, file: str) -> Sequence[Check]:
+    """Load one driver and let it look at its part."""
+    try:
+        driver = wiring.load_driver(kind, chosen, product=product, file=file)
+    except SettingsError as error:
+        return [_not_loaded(kind, error)]
+    return asyncio.run(_examined(driver))
+
+
+def profile_checks(settings: Settings, file: str) -> tuple[Check, ...]:
+    """Say what is odd about the profile, with its lists, and about the words for it."""
+    advice = f"see `mdoc-reader profile explain {file}`"
+    try:
+        profile = wiring.profile_of(settings, file)
+        wiring.languages_of(settings, file)
+    except SettingsError as error:
+        return (Check("profile", Health.FAULT, str(error), "correct the configuration, or bring the file it names"),)
+    odd = profiles.oddities(settings.profile, profile)
+    if odd:
+        return tuple(Check("profile", Health.WARNING, f"it {line}", advice) for line in odd)
+    return (Check("profile", Health.OK, f"{profile.name!r} opens for: {profiles.rule_text(settings.profile)}"),)
+
+
+def _key(
+    settings: Settings, file: str, drivers: Mapping[str, Driver], checks: Sequence[Check]
+) -> tuple[SignerPublicKey | None, Sequence[Check]]:
+    """Return the public half of the reader's key, where it opens; and what is to be said beside the driver's word."""
+    driver = drivers.get("key")
+    if driver is None or any(check.part == "key" and check.health is Health.FAULT for check in checks):
+        return None, ()
+    if not driver.disabled:
+        if settings.reader.reader_certificates is None:
+            advice = "set reader.reader_certificates: see `mdoc-reader key csr`"
+            return None, [Check("key", Health.FAULT, "the configuration names no certificates for it", advice)]
+        try:
+            signer: ReaderSigner = driver.module.open_key(driver.options)
+        except SignerError as error:
+            return None, [Check("key", Health.FAULT, str(error))]
+        try:
+            return signer.public_key, ()
+        finally:
+            signer.close()
+    try:
+        identity = wiring.load_identity(settings, file)
+    except SettingsError as error:
+        return None, [Check("key", Health.FAULT, str(error), "correct the configuration, or bring the file it names")]
+    if identity is None:
+        return None, [Check("key", Health.OK, "none: wallets are not told who asks")]
+    return identity.signer.public_key, [Check("key", Health.OK, "opens: it is in a file without a driver of its own")]
+
+
+async def portrait_checks() -> tuple[Check, ...]:
+    """Start what decodes portraits, and end it."""
+    decoder = PortraitDecoder()
+    try:
+        if not await decoder.start():
+            advice = "install the extra `panel` whole"
+            return (Check("portraits", Health.FAULT, "what decodes portraits does not start", advice),)
+        if not decoder.filtered:
+            what = "this kernel does not filter the system calls of what decodes portraits"
+            return (Check("portraits", Health.WARNING, what, "use a kernel with seccomp: Debian's and Raspberry Pi's"),)
+    finally:
+        await decoder.close()
+    return (Check("portraits", Health.OK, "decoded in a process that can open nothing"),)

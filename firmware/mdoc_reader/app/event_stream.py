@@ -1,10 +1,11 @@
-"""What happens at the reader, as JSON lines: phases, outcomes, faults, the door; nothing personal."""
+"""What happens at the reader, as JSON lines: phases, outcomes, faults, health, the door; nothing personal."""
 
 from __future__ import annotations
 
 import json
 from typing import TextIO
 
+from mdoc_reader.model.check import Health
 from mdoc_reader.model.reasons import ReasonCode
 from mdoc_reader.outputs.door import DoorEvent
 from mdoc_reader.reader.engine import PresentationRecord
@@ -51,6 +52,10 @@ class EventStream:
     def on_fault(self, at: float, part: str, code: ReasonCode | None, *, raised: bool) -> None:
         """Tell of a part that failed, and why, or came back."""
         self.write("fault", at=at, part=part, raised=raised, code=None if code is None else str(code))
+
+    def on_health(self, part: str, health: Health) -> None:
+        """Tell how a part of the device is, when that changes; `ok` before it was told of."""
+        self.write("health", part=part, health=health.value)
 
     def on_door(self, what: DoorEvent, at: float) -> None:
         """Tell what happened at the door itself."""

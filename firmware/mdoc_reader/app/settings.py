@@ -99,6 +99,16 @@ class BleSettings(Section, frozen=True):
     there is an NFC front end."""
 
 
+class ScanSettings(Section, frozen=True):
+    """How often the camera's pictures are looked at, in a second."""
+
+    fps: Annotated[float, msgspec.Meta(ge=1, le=60)] = 30.0
+    idle_fps: Annotated[float, msgspec.Meta(ge=1, le=60)] = 5.0
+    """While nothing moves."""
+    idle_after: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 10.0
+    """Seconds without movement."""
+
+
 class TapSettings(Section, frozen=True):
     """How taps are served, where there is an NFC front end."""
 
@@ -121,6 +131,7 @@ class Settings(Section, frozen=True):
     deadlines: DeadlineSettings = DeadlineSettings()
     panel: PanelSettings = PanelSettings()
     ble: BleSettings = BleSettings()
+    scan: ScanSettings = ScanSettings()
     tap: TapSettings = TapSettings()
     trust: TrustSettings = TrustSettings()
     camera: DriverSettings = _DISABLED

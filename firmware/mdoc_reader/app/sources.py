@@ -29,6 +29,11 @@ class Sources:
                 wiring.open_decoder(drivers["decoder"]),
                 lambda sighting: engine.offer_text(sighting.text, sighting.seen_at),
                 lambda available: engine.availability("camera", available=available),
+                limits=ScannerLimits(
+                    max_fps=settings.scan.fps,
+                    idle_fps=settings.scan.idle_fps,
+                    idle_after_s=settings.scan.idle_after,
+                ),
             )
         if not drivers["nfc"].disabled:
             taps = Taps(equipment, engine, transfer=settings.tap.transfer)

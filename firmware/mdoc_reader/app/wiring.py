@@ -169,25 +169,40 @@ def deadlines_of(settings: Settings) -> Deadlines:
     )
 
 
-def load_beliefs(settings: Settings, file: str) -> tuple[Beliefs, Clock, tuple[anchors.Skipped, ...]]:
-    """Load what is believed, and the clock that goes with it. Raises SettingsError for a path that is not there."""
+def load_anchors(
+    settings: Settings, file: str
+) -> tuple[anchors.TrustAnchors | None, tuple[anchors.Skipped, ...], Grading]:
+    """Load the anchors of folders (None without any), and how findings weigh. Raises SettingsError."""
     fixed: anchors.TrustAnchors | None = None
     skipped: tuple[anchors.Skipped, ...] = ()
-    paths = [Path(str(expand(path, places()))) for path in settings.reader.trust_anchors]
+    paths = [path_of(path) for path in settings.reader.trust_anchors]
     try:
         if paths:
             fixed, skipped = store.load_all(paths)
-        grading = Grading.of(settings.trust.grade)
+        return fixed, skipped, Grading.of(settings.trust.grade)
     except OSError as error:
         raise SettingsError(f"{file}: reader.trust_anchors: {error.filename}: {error.strerror}") from None
     except StoreError as error:
         raise SettingsError(f"{file}: reader.trust_anchors: {error}") from None
     except ValueError as error:
         raise SettingsError(f"{file}: trust.grade: {error}") from None
-    floor = Path(places()["state"]) / "clock-floor"
+
+
+def _floor() -> Path:
+    return Path(places()["state"]) / "clock-floor"
+
+
+def clock_of(settings: Settings) -> Clock:
+    """Return the clock, with the floor that was kept."""
     kept = settings.trust.clock == "kept"
-    clock = Clock(load_floor(floor), was_set=(lambda: True) if kept else system_was_set)
-    folder = None if settings.trust.store is None else Path(str(expand(settings.trust.store, places())))
+    return Clock(load_floor(_floor()), was_set=(lambda: True) if kept else system_was_set)
+
+
+def load_beliefs(settings: Settings, file: str) -> tuple[Beliefs, Clock, tuple[anchors.Skipped, ...]]:
+    """Load what is believed, and the clock that goes with it. Raises SettingsError for a path that is not there."""
+    fixed, skipped, grading = load_anchors(settings, file)
+    floor, clock = _floor(), clock_of(settings)
+    folder = None if settings.trust.store is None else path_of(settings.trust.store)
     ages = revocation_policy(settings).ages
     beliefs = Beliefs(fixed, folder, grading=grading, keeps_time=clock, floor=floor, ages=ages)
     beliefs.load()

@@ -5,13 +5,17 @@ Never tried on hardware by this project's tests: they drive the same `Board` ove
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Literal
 
+from mdoc_reader.drivers import gpiozero_examine
 from mdoc_reader.drivers.board import Board, open_factory
 from mdoc_reader.drivers.board_wiring import Wiring
+from mdoc_reader.model.check import Check
 from mdoc_reader.outputs.ports import Pins
 
 SIMULATED = False
@@ -19,7 +23,7 @@ SIMULATED = False
 # gpiozero's other factories are left out on purpose: `mock` moves nothing, and `pigpio` speaks through an IP socket,
 # which the reader's process may not open.
 _FACTORIES = {
-    "lgpio": ("gpiozero.pins.lgpio", "LGPIOFactory"),
+    "lgpio": ("mdoc_reader.drivers.lgpio_factory", "SteadyFactory"),
     "rpigpio": ("gpiozero.pins.rpigpio", "RPiGPIOFactory"),
     "native": ("gpiozero.pins.native", "NativeFactory"),
 }
@@ -43,3 +47,14 @@ def open_pins(options: Options) -> Pins:
     except ImportError as error:
         raise OSError(f"the {options.factory} library is not installed: {error}") from error
     return Board(open_factory(make, faults), options, faults)
+
+
+def header_pins(options: Options) -> Mapping[int, str]:
+    """Return what hangs on which GPIO, by the names of the options."""
+    outputs = {pin: name for name, pin in options.parts().items() if pin is not None}
+    return outputs | {one.pin: one.name for one in options.inputs()}
+
+
+async def examine(options: Options) -> tuple[Check, ...]:
+    """Look at the chip and who has the lines. Claims nothing."""
+    return await asyncio.to_thread(gpiozero_examine.examined, options.factory, header_pins(options))

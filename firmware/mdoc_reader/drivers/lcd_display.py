@@ -7,7 +7,9 @@ not there cannot be told from one that is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import luma.core.error
@@ -15,9 +17,11 @@ import msgspec
 from luma.core.interface.serial import spi
 from luma.lcd.device import st7789
 
+from mdoc_reader.drivers import device_node
 from mdoc_reader.drivers.draw import draw_screen, is_dark
 from mdoc_reader.drivers.lcd_lines import Lines, open_lines
 from mdoc_reader.drivers.spi_wire import SpiWire
+from mdoc_reader.model.check import Check, Health
 from mdoc_reader.outputs.ports import Display, Screen
 
 SIMULATED = False
@@ -167,3 +171,22 @@ class LcdDisplay:
 def open_display(options: Options) -> Display:
     """Open the display. OSError when the bus or the pins are not there."""
     return LcdDisplay(SpiWire(), open_lines(options.factory), options)
+
+
+_BUS = {10: "SPI data", 11: "SPI clock"}  # of a Pi's first bus, which sends nothing back on GPIO 9
+_SELECTS = {0: 8, 1: 7}
+
+
+def header_pins(options: Options) -> Mapping[int, str]:
+    """Return what hangs on which GPIO."""
+    lines = {options.dc: "dc", options.reset: "reset", options.backlight: "backlight"}
+    bus = _BUS | {_SELECTS[options.device]: "SPI select"} if options.port == 0 and options.device in _SELECTS else {}
+    return bus | {pin: name for pin, name in lines.items() if pin is not None}
+
+
+async def examine(options: Options, dev: Path = Path("/dev")) -> tuple[Check, ...]:
+    """Look at the bus. Whether a display hangs on it nobody can see: it sends nothing back."""
+    node = dev / f"spidev{options.port}.{options.device}"
+    wrong = device_node.trouble("display", node, "on a Pi: dtparam=spi=on in config.txt")
+    what = f"ST7789 {options.glass} on {node}, {options.mhz} MHz; whether it is there cannot be seen"
+    return (Check("display", Health.OK, what) if wrong is None else wrong,)

@@ -13,7 +13,6 @@ import lgpio
 from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin
 from gpiozero.pins.local import LocalPiPin
 
-
 _CLAIMED = LGPIOPin.GPIO_IS_LG_INPUT | LGPIOPin.GPIO_IS_LG_OUTPUT | LGPIOPin.GPIO_IS_LG_ALERT
 
 

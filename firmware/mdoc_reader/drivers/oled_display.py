@@ -6,7 +6,9 @@ data sheet at the far end of the bus.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import luma.core.error
@@ -14,7 +16,9 @@ import msgspec
 from luma.core.interface.serial import i2c
 from luma.oled.device import sh1106, ssd1306
 
+from mdoc_reader.drivers import device_node
 from mdoc_reader.drivers.draw import draw_screen
+from mdoc_reader.model.check import Check, Health
 from mdoc_reader.outputs.ports import Display, Screen
 
 SIMULATED = False
@@ -87,3 +91,25 @@ def open_display(options: Options) -> Display:
     except _FAULTS as error:
         raise OSError(f"the I2C bus {options.port} cannot be opened: {error}") from error
     return OledDisplay(serial, options)
+
+
+def header_pins(options: Options) -> Mapping[int, str]:
+    """Return what hangs on which GPIO: a Pi's first bus is always on the same two."""
+    return {2: "I2C data", 3: "I2C clock"} if options.port == 1 else {}
+
+
+def one_bit_rows(options: Options) -> int:
+    """Return how many rows of black and white there are."""
+    return int(options.size.split("x")[1])
+
+
+async def examine(options: Options, dev: Path = Path("/dev")) -> tuple[Check, ...]:
+    """Look at the bus. The display is not asked: a word between a running reader's words could spoil its picture."""
+    node = dev / f"i2c-{options.port}"
+    wrong = device_node.trouble(
+        "display", node, "on a Pi: dtparam=i2c_arm=on in config.txt, and load the module i2c-dev"
+    )
+    if wrong is not None:
+        return (wrong,)
+    what = f"{options.driver} {options.size} on {node}, address 0x{options.address:02x}"
+    return (Check("display", Health.OK, f"{what}; the log says when it does not answer"),)

@@ -38,7 +38,8 @@ def open_port(path: str, baud: int, *, rs485: bool) -> int:
         speed = SPEEDS[baud]
         control = termios.CS8 | termios.CREAD | termios.CLOCAL
         zeros: list[bytes | int] = [0] * 32  # neither a shortest read nor a wait, and no special characters
-        termios.tcsetattr(descriptor, termios.TCSANOW, [0, 0, control, 0, speed, speed, zeros])
+        attributes: list[int | list[bytes | int]] = [0, 0, control, 0, speed, speed, zeros]
+        termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
         fcntl.ioctl(descriptor, termios.TIOCEXCL)
         if rs485:
             settings = struct.pack("=8I", _RS485_ENABLED | _RS485_RTS_ON_SEND, *(0,) * 7)

@@ -39,7 +39,7 @@ def _examine(options: Options) -> list[Check]:
     try:
         picamera2 = library()
     except OSError as error:
-        return [Check(_PART, Health.FAULT, str(error), INSTALL)]
+        return [Check(_PART, Health.FAULT, str(error).removesuffix(f": {INSTALL}"), INSTALL)]
     try:
         models = [str(one.get("Model", "?")) for one in picamera2.global_camera_info()]
     except TROUBLE as error:

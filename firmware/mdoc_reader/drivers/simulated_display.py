@@ -87,6 +87,11 @@ class CaptureDisplay:
         self.show(Screen("", ""))
 
 
+def one_bit_rows(options: Options) -> int | None:
+    """Return how many rows of black and white there are; None in colour."""
+    return None if options.colour else int(options.size.split("x")[1])
+
+
 def open_display(options: Options) -> Display:
     """Open the folder as a display."""
     width, height = (int(side) for side in options.size.split("x"))

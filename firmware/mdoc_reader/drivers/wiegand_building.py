@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -174,6 +175,11 @@ class WiegandBuilding:
 def open_building(options: Options) -> Building:
     """Claim the pins. OSError when the library or the pins are not there."""
     return WiegandBuilding(options, options.lines())
+
+
+def header_pins(options: Options) -> Mapping[int, str]:
+    """Return what hangs on which GPIO; nothing on another chip than the header's."""
+    return {options.d0: "d0", options.d1: "d1"} if options.chip is None else {}
 
 
 async def examine(options: Options) -> tuple[Check, ...]:

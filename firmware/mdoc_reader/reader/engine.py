@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -137,6 +137,11 @@ class Engine:
     def equipment(self) -> Equipment:
         """What presentations share."""
         return self._equipment
+
+    @property
+    def troubles(self) -> Mapping[str, ReasonCode | None]:
+        """Which parts have failed, and why where that is known."""
+        return self._faults
 
     @property
     def radio(self) -> BleRadio:
