@@ -68,7 +68,7 @@ def clock_checks(settings: Settings, clock: Clock) -> tuple[Check, ...]:
         ClockCode.FAR_AHEAD: "set the clock",
     }[moment.doubt]
     opens = "; nothing opens until it is right (trust.untrusted_clock)" if refuses else ""
-    return (Check("clock", health, f"{moment.doubt.operator}{opens}", advice),)
+    return (Check("clock", health, f"{moment.doubt.operator.rstrip('.')}{opens}", advice),)
 
 
 def trust_checks(settings: Settings, file: str, clock: Clock) -> tuple[Check, ...]:
@@ -76,7 +76,7 @@ def trust_checks(settings: Settings, file: str, clock: Clock) -> tuple[Check, ..
     try:
         fixed, skipped, _ = wiring.load_anchors(settings, file)
     except SettingsError as error:
-        return (Check("lists", Health.FAULT, str(error), "correct the configuration"),)
+        return (Check("lists", Health.FAULT, str(error), "bring what it names, or correct the configuration"),)
     advice = "remove it from the folder, or bring a whole one"
     named = [
         Check("lists", Health.WARNING, f"{item.source} skipped: {item.code}", advice) for item in skipped[:_MOST_NAMED]

@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 
@@ -57,7 +56,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         rows = [{"part": c.part, "health": c.health, "what": c.what, "advice": c.advice} for c in checks]
         print(json.dumps(rows, indent=2))
     else:
-        print(told(checks, sys.stdout))
+        print(told(checks))
         if os.geteuid() == 0:
             print("\nroot may open everything: `runuser -u mdoc-reader --` in front shows what the reader may")
     worst = {check.health for check in checks}

@@ -7,35 +7,50 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
 from mdoc_reader.model.check import Check, Health
 
-_MARKS = {Health.OK: "✓ ok     ", Health.WARNING: "! WARNING", Health.FAULT: "✗ FAULT  "}
+_MARKS = {Health.OK: "✓", Health.WARNING: "!", Health.FAULT: "✗"}
+_PLAIN = {Health.OK: "+", Health.WARNING: "!", Health.FAULT: "x"}
+_WORDS = {Health.OK: "ok", Health.WARNING: "WARNING", Health.FAULT: "FAULT"}
 _COLOURS = {Health.OK: "32", Health.WARNING: "33;1", Health.FAULT: "31;1"}
 _FAINT = "2"
 _WIDEST, _NARROWEST = 140, 60
 
 
 def told(checks: Sequence[Check], stream: TextIO | None = None) -> str:
-    """Return the findings as lines, with a sum; in colour where `stream` is a terminal, and to its width."""
-    colours = stream is not None and stream.isatty() and "NO_COLOR" not in os.environ
-    width = shutil.get_terminal_size((120, 24)).columns if stream is not None and stream.isatty() else 0
-    return "\n".join([*_rows(checks, width, colours=colours), "", _painted(sums(checks), "1", colours)])
+    """Return the findings as lines, with a sum; in colour where `stream` (stdout) is a terminal, and to its width."""
+    stream = stream or sys.stdout
+    people = stream.isatty()
+    colours = people and "NO_COLOR" not in os.environ
+    width = shutil.get_terminal_size((120, 24)).columns if people else 0
+    marks = _MARKS if _can_write(stream, "".join(_MARKS.values())) else _PLAIN
+    return "\n".join([*_rows(checks, marks, width, colours=colours), "", _painted(sums(checks), "1", colours)])
 
 
-def _rows(checks: Sequence[Check], width: int, *, colours: bool) -> Iterator[str]:
+def _can_write(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _rows(checks: Sequence[Check], marks: Mapping[Health, str], width: int, *, colours: bool) -> Iterator[str]:
     longest = max((len(check.part) for check in checks), default=0)
-    edge = len(_MARKS[Health.OK]) + longest + 4
+    edge = 13 + longest
     room = max(_NARROWEST, min(width, _WIDEST) - edge) if width else 0
     before = ""
     for check in checks:
         name = "" if check.part == before else check.part
         before = check.part
         first, *more = _wrapped(check.what, room)
-        yield f"{_painted(_MARKS[check.health], _COLOURS[check.health], colours)}  {name:<{longest}}  {first}"
+        mark = f"{marks[check.health]} {_WORDS[check.health]:<7}"
+        yield f"{_painted(mark, _COLOURS[check.health], colours)}  {name:<{longest}}  {first}"
         yield from (f"{'':{edge}}{line}" for line in more)
         if check.advice:
             arrow, *more = _wrapped(check.advice, room and room - 3)
