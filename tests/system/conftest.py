@@ -11,6 +11,7 @@ from typing import Any
 import guest_machine
 import pytest
 from guest_machine import MAIN_CONF, SYSCTL, Device, Loop, Machine, vm
+from vm.image import here
 
 from mdoc_reader.lab.air import Air
 
@@ -59,6 +60,8 @@ def machine(request: pytest.FixtureRequest, capfd_disabled: Any) -> Iterator[Mac
 @pytest.fixture(scope="session")
 def device_guest(capfd_disabled: Any) -> Iterator[Device]:
     """A whole device: systemd as its first process, simulated GPIO and camera, the reader where its units expect it."""
+    if here() != "amd64":
+        pytest.skip("the device guest is built and run on an amd64 machine")
     missing = vm.missing_tools(flavour="device")
     if missing:
         pytest.skip(f"system tests need {', '.join(missing)}: ./dev setup system")

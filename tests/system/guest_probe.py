@@ -79,7 +79,6 @@ def main() -> None:
     found["mount"] = tried(lambda: call(libc.mount(b"x", b"/mnt", b"tmpfs", 0, None)))
     found["set the clock"] = tried(lambda: time.clock_settime(time.CLOCK_REALTIME, 0.0))
     found["see the spool"] = tried(lambda: names("/var/lib/mdoc-reader-spool/incoming"))
-    found["see the store"] = tried(lambda: names("/var/lib/mdoc-reader-trust"))
     found["networks"] = " ".join(names("/sys/class/net"))
     found["processes"] = str(sum(name.isdigit() for name in names("/proc")))
     for line in Path("/proc/self/status").read_text().splitlines():

@@ -1,6 +1,7 @@
 """Lamps, buzzer, relay and contacts on a Raspberry Pi's GPIO pins, through gpiozero and the configured pin library.
 
-Never tried on hardware by this project's tests: they drive the same `Board` over gpiozero's mock pins.
+Never tried on hardware by this project's tests: they drive it over gpiozero's mock pins, and in a guest over lgpio and a
+simulated chip of a real kernel.
 """
 
 from __future__ import annotations
@@ -33,6 +34,12 @@ class Options(Wiring, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The wiring, and which library drives the pins. `native` has no tones: set `buzzer_tonal = false` with it."""
 
     factory: Literal["lgpio", "rpigpio", "native"] = "lgpio"
+
+    def __post_init__(self) -> None:
+        """Refuse what moves a relay by itself."""
+        super().__post_init__()
+        if self.relay is not None and self.factory == "native":
+            raise ValueError("the factory 'native' moves a relay for a moment at each start: use lgpio")
 
 
 def open_pins(options: Options) -> Pins:

@@ -227,8 +227,9 @@ class Engine:
         finally:
             self._stopping = True
             self._release()
-            if self._releasing:
-                await asyncio.wait(self._releasing, timeout=5.0)
+            left = self._releasing if self._readying is None else {*self._releasing, self._readying}
+            if left:
+                await asyncio.wait(left, timeout=5.0)
             if self._equipment.armed is not None:
                 await self._equipment.armed.disarm()
 
