@@ -28,6 +28,7 @@ systemd-sysusers
 systemd-tmpfiles --create /etc/tmpfiles.d/mdoc-reader.conf
 sysctl -q -p /etc/sysctl.d/mdoc-reader.conf
 udevadm control --reload
-udevadm trigger --subsystem-match=gpio --subsystem-match=i2c-dev --subsystem-match=spidev --subsystem-match=dma_heap
+# As if they had just appeared: on a mere change their owners stay.
+for kind in gpio i2c-dev spidev dma_heap; do udevadm trigger --action=add --subsystem-match="$kind"; done
 systemctl reload dbus.service
 systemctl daemon-reload

@@ -6,13 +6,14 @@ import asyncio
 import io
 import json
 import os
+import runpy
 import tomllib
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 
 from mdoc_reader.app import cli, doctor, doctor_table, fit, running, wiring
 from mdoc_reader.app.running import Presence, Seen
@@ -136,7 +137,7 @@ def test_a_driver_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("slow")
     monkeypatch.setattr(module, "examine", examine, raising=False)
     monkeypatch.setattr(doctor, "_EXAMINE_S", 0.05)
-    (check,) = asyncio.run(doctor._part(Driver("nfc", "slow", module, None), Seen(runs=False)))  # noqa: SLF001
+    (check,) = asyncio.run(doctor._part(Driver("nfc", "slow", module, None), Seen(runs=False)))
     assert (check.health, check.advice) == (Health.FAULT, "restart the device")
 
 
@@ -146,12 +147,17 @@ def test_a_driver_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_key_and_whose_certificate_it_is(folder: Path) -> None:
     reader = certificates.make_reader(certificates.make_reader_ca())
     other = certificates.make_reader(certificates.make_reader_ca())
-    pem = reader.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "reader.key").write_bytes(pem)
-    (folder / "reader.key").chmod(0o600)
+    locked = BestAvailableEncryption(b"open sesame")
+    for name, data in (
+        ("reader.key", reader.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked)),
+        ("pass", b"open sesame"),
+    ):
+        (folder / name).write_bytes(data)
+        (folder / name).chmod(0o600)
     (folder / "chain.pem").write_bytes(reader.pem)
     with_file = WELL.replace("[trust]", 'reader_certificates = "{state}/chain.pem"\n[trust]')
     with_file += '[key]\ndriver = "file"\noptions.path = "{state}/reader.key"\n'
+    with_file += 'options.passphrase_file = "{state}/pass"\n'
     opens, valid = of(looked(folder, with_file), "key")
     assert (opens.health, valid.health) == (Health.OK, Health.OK), (opens, valid)
     assert "valid until" in valid.what
@@ -163,6 +169,24 @@ def test_the_key_and_whose_certificate_it_is(folder: Path) -> None:
     (folder / "reader.key").chmod(0o600)
     none = looked(folder, with_file.replace("reader_certificates", "# "))
     assert "names no certificates" in of(none, "key")[1].what
+
+
+def test_a_key_that_only_the_service_can_unlock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    reader = certificates.make_reader(certificates.make_reader_ca())
+    (folder / "chain.pem").write_bytes(reader.pem)
+    text = WELL.replace("[trust]", 'reader_certificates = "{state}/chain.pem"\n[trust]')
+    text += '[key]\ndriver = "file"\noptions.credential = "mdoc-reader.key"\n'
+    key, chain = of(looked(folder, text), "key")
+    assert (key.health, chain.health) == (Health.WARNING, Health.OK)
+    assert "start the service" in key.advice
+    key, _ = of(looked(folder, text, Seen(runs=True, faults={})), "key")
+    assert (key.health, key.what) == (Health.OK, "file: the running reader has it, and it works")
+    locked = reader.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "mdoc-reader.key").write_bytes(locked)
+    (folder / "mdoc-reader.key").chmod(0o400)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    assert "opens" in of(looked(folder, text), "key")[0].what, "inside the service"
 
 
 def test_a_key_without_a_driver(folder: Path) -> None:
@@ -250,6 +274,27 @@ def test_the_service_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert running.look(tmp_path) == Seen(runs=True)
 
 
+def test_where_the_service_keeps_things(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, state = tmp_path / "run", tmp_path / "state"
+    monkeypatch.setattr(doctor, "_SERVICE", {"RUNTIME_DIRECTORY": run, "STATE_DIRECTORY": state})
+    for name in ("RUNTIME_DIRECTORY", "STATE_DIRECTORY"):
+        monkeypatch.setenv(name, "")  # so that it is undone
+        monkeypatch.delenv(name)
+    assert not doctor._installed().runs
+    assert "RUNTIME_DIRECTORY" not in os.environ
+    state.mkdir()
+    run.mkdir()
+    presence = Presence(run)
+    presence.tell({"nfc": "gone"})
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, _: path != run)
+        assert doctor._installed().runs, "its folder is not ours to read, and there"
+        assert os.environ["STATE_DIRECTORY"] == str(state)
+    assert doctor._installed().faults == {"nfc": "gone"}
+    assert wiring.places()["runtime"] == str(run)
+    presence.close()
+
+
 # Portraits
 
 
@@ -306,6 +351,11 @@ def test_the_table_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told.count("words") == told.count("advice") == 40
 
 
+def test_the_picture_of_it_fits() -> None:
+    tool = runpy.run_path(str(CONFIGS.parent / "tools" / "maintenance_docs.py"))
+    assert tool["table"]() == (CONFIGS.parent / "docs" / "doctor.svg").read_text()
+
+
 # Whether the parts suit each other
 
 
@@ -354,7 +404,10 @@ def test_a_portrait_needs_a_button_and_rows(folder: Path, capsys: pytest.Capture
 def test_one_pin_for_two(folder: Path) -> None:
     text = WELL.replace('driver = "simulated"\n\n[display]', 'driver = "gpiozero"\noptions.alarm = 24\n\n[display]')
     text = text.partition("[display]")[0] + '[display]\ndriver = "lcd"\n[profile]' + text.partition("[profile]")[2]
-    text = text.partition("[[")[0] + 'identifier = "visit"\n[building]\ndriver = "wiegand"\noptions = {d0 = 8, d1 = 9, format = 26}\n'
+    text = (
+        text.partition("[[")[0]
+        + 'identifier = "visit"\n[building]\ndriver = "wiegand"\noptions = {d0 = 8, d1 = 9, format = 26}\n'
+    )
     text += '[[profile.request]]\ndoctype = "d"\nelements = {n = {e = false}}\n'
     assert fits(folder, text) == [
         "GPIO 8 is given to display (SPI select) and to building (d0)",
@@ -362,6 +415,13 @@ def test_one_pin_for_two(folder: Path) -> None:
     ]
     (check, *_) = [c for c in looked(folder, text) if "GPIO 24" in c.what]
     assert (check.part, check.health) == ("pins", Health.FAULT)
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.toml")), ids=lambda file: str(file.stem))
+def test_the_parts_of_each_product_suit_each_other(file: Path) -> None:
+    settings = load(file)
+    fit.refuse(settings, str(file))
+    assert fit.doubts(settings, wiring.load_drivers(settings, str(file))) == ()
 
 
 # Maintenance

@@ -131,9 +131,9 @@ def test_who_may_open_a_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert check is not None
     assert "'gpio'" in check.advice
     monkeypatch.undo()
-    assert device_node._group(tmp_path / "none") == ""  # noqa: SLF001
+    assert device_node._group(tmp_path / "none") == ""
     node.chmod(0o600)
-    assert device_node._group(node) == ""  # noqa: SLF001
+    assert device_node._group(node) == ""
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
     check = device_node.trouble("pins", node, "")
     assert check is not None

@@ -221,13 +221,15 @@ def test_wrong_options_are_refused(module: object, wrong: dict[str, object]) -> 
 def test_real_pins_refuse_a_factory_that_moves_nothing() -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"factory": "mock"}, gpiozero_pins.Options)
+    with pytest.raises(msgspec.ValidationError, match="moves a relay"):
+        msgspec.convert({"factory": "native", "relay": 23}, gpiozero_pins.Options)
     assert (gpiozero_pins.SIMULATED, simulated_pins.SIMULATED, disabled_pins.SIMULATED) == (False, True, False)
 
 
 @pytest.mark.skipif(Path("/dev/gpiochip0").exists(), reason="a machine with GPIO pins opens them")
 @pytest.mark.parametrize("factory", ["lgpio", "rpigpio", "native"])
 def test_a_machine_without_pins_is_an_os_error(factory: str) -> None:
-    options = msgspec.convert({"factory": factory, "relay": 23}, gpiozero_pins.Options)
+    options = msgspec.convert({"factory": factory, "green": 23}, gpiozero_pins.Options)
     with pytest.raises(OSError, match=r"installed|opened|used"):
         gpiozero_pins.open_pins(options)
 

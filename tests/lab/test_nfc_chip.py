@@ -56,6 +56,9 @@ def test_nfcpy_opens_senses_and_exchanges() -> None:
             command = bytes.fromhex("00a4040000") + bytes(700)
             assert tag.transceive(command) == command + b"\x90\x00"
             assert tag.transceive(b"\x00\xb0\x00\x00") == b"\x00\xb0\x00\x00\x90\x00"
+        end = time.monotonic() + 5  # nfcpy does not wait for the answer to its last command
+        while chip.field.on and time.monotonic() < end:
+            time.sleep(0.01)
         assert chip.baud == 115200
         assert not chip.field.on
         assert echo.ended >= 1

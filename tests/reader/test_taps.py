@@ -29,7 +29,7 @@ from mdoc_reader.lab.nfc_others import BankCard, NdefSticker, Passport
 from mdoc_reader.lab.phone_nfc import TapPhone
 from mdoc_reader.model.decision import Outcome
 from mdoc_reader.model.sign import Sign
-from mdoc_reader.policy.profile import PolicyCode
+from mdoc_reader.policy.rule_codes import RuleCode
 from mdoc_reader.reader.engine import PresentationRecord
 from mdoc_reader.transport.ports import LinkCode
 
@@ -39,7 +39,7 @@ BOTH = TapBehaviour(carriers=(BleOffer(LeRole.CENTRAL), NfcOffer()))
 
 def granted(record: PresentationRecord) -> None:
     assert record.decision.outcome is Outcome.GRANTED, record.decision
-    assert record.decision.reasons == (PolicyCode.RULE_MET,)
+    assert record.decision.reasons == (RuleCode.RULE_MET,)
 
 
 def negotiating(*choices: Choice, **more: object) -> TapBehaviour:

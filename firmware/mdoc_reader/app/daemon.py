@@ -24,7 +24,7 @@ from mdoc_reader.app.watchdog import Heart, Watchdog, Watched
 from mdoc_reader.engagement import lines
 from mdoc_reader.model.sign import Sign
 from mdoc_reader.outputs.panel import Panel
-from mdoc_reader.outputs.ports import Building
+from mdoc_reader.outputs.ports import Building, Pins
 from mdoc_reader.pictures.decoder import DecoderLimits, PortraitDecoder
 from mdoc_reader.reader.engine import Engine, Observer
 
@@ -52,6 +52,7 @@ class _Device:
 
     engine: Engine
     sources: Sources
+    pins: Pins
     panel: Panel
     front: Front
     building: Building | None
@@ -127,7 +128,8 @@ async def _open(settings: Settings, file: str, events: EventStream | None, *, co
         hours = equipment.profile.rule.site.hours
         if hours is not None:
             tasks.append(asyncio.create_task(keep_hours(hours, clock.read, engine, time.monotonic), name="hours"))
-        yield _Device(engine, Sources(settings, drivers, engine, equipment), panel, front, building, care, tasks)
+        sources = Sources(settings, drivers, engine, equipment)
+        yield _Device(engine, sources, pins, panel, front, building, care, tasks)
 
 
 async def _ready(portraits: PortraitDecoder) -> None:
@@ -141,8 +143,6 @@ async def _ready(portraits: PortraitDecoder) -> None:
 async def _watch(device: _Device, events: EventStream | None, heart: Heart) -> None:
     """Tell when lamps, display or the line to the building stop working, and when they are back."""
     works = line_works = True
-    answering = {"pins": True, "display": True}  # by the display's thread, too
-    device.panel.on_health(answering.__setitem__)
     while True:
         if device.panel.healthy is not works:
             works = not works
@@ -152,7 +152,8 @@ async def _watch(device: _Device, events: EventStream | None, heart: Heart) -> N
         if device.building is not None and device.building.healthy is not line_works:
             line_works = not line_works
             device.engine.availability("building", available=line_works)
-        device.upkeep.turn({part: "it does not answer" for part, answers in answering.items() if not answers})
+        silent = () if device.panel.healthy else ("display",) if device.pins.healthy else ("pins",)
+        device.upkeep.turn(dict.fromkeys(silent, "it does not answer"))
         heart.beat()
         await asyncio.sleep(_PANEL_LOOK_S)
 

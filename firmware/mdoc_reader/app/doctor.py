@@ -47,10 +47,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _doctor(arguments: argparse.Namespace) -> int:
     """Print the findings. Exit code 0: nothing wrong, 1: warnings, 2: a fault."""
     settings = load(arguments.config)
-    for name, folder in _SERVICE.items():
-        if name not in os.environ and os.access(folder, os.R_OK | os.X_OK):
-            os.environ[name] = str(folder)  # where the service keeps things, when a person looks
-    seen = running.look(Path(wiring.places()["runtime"]))
+    seen = _installed()
     checks = asyncio.run(look(settings, str(arguments.config), seen))
     if arguments.json:
         rows = [{"part": c.part, "health": c.health, "what": c.what, "advice": c.advice} for c in checks]
@@ -61,6 +58,16 @@ def _doctor(arguments: argparse.Namespace) -> int:
             print("\nroot may open everything: `runuser -u mdoc-reader --` in front shows what the reader may")
     worst = {check.health for check in checks}
     return 2 if Health.FAULT in worst else 1 if Health.WARNING in worst else 0
+
+
+def _installed() -> Seen:
+    """Look where the service keeps things, when it is a person who looks; and whether it runs."""
+    runtime = _SERVICE["RUNTIME_DIRECTORY"]
+    hidden = "RUNTIME_DIRECTORY" not in os.environ and runtime.exists() and not os.access(runtime, os.R_OK | os.X_OK)
+    for name, folder in _SERVICE.items():
+        if name not in os.environ and os.access(folder, os.R_OK | os.X_OK):
+            os.environ[name] = str(folder)
+    return running.look(runtime if hidden else Path(wiring.places()["runtime"]))
 
 
 async def look(settings: Settings, file: str, seen: Seen | None = None) -> tuple[Check, ...]:
@@ -108,13 +115,24 @@ def _not_loaded(kind: str, error: SettingsError) -> Check:
 
 async def _part(driver: Driver, seen: Seen) -> Sequence[Check]:
     kind = driver.kind
-    if not seen.runs or kind not in _TAKEN or driver.disabled:
+    if driver.disabled or (not (seen.runs and kind in _TAKEN) and not _service_unlocks(driver)):
         return await _examined(driver)
+    if not seen.runs:
+        what = f"{driver.name}: not opened: what unlocks it is a credential that only the service is given"
+        return [Check(kind, Health.WARNING, what, "start the service: it refuses to without its key")]
     why = (seen.faults or {}).get(kind)
     if why is None:
         silent = "" if seen.faults is None else ", and it works"
         return [Check(kind, Health.OK, f"{driver.name}: the running reader has it{silent}")]
     return [Check(kind, Health.FAULT, f"{driver.name}: the running reader says: {why}", _STOP)]
+
+
+def _service_unlocks(driver: Driver) -> bool:
+    """Say whether a key is opened by what systemd hands to the service alone; a reader that runs has opened it."""
+    if driver.kind != "key" or "CREDENTIALS_DIRECTORY" in os.environ:
+        return False
+    names = [name for name in getattr(driver.options, "__struct_fields__", ()) if name.endswith("credential")]
+    return any(getattr(driver.options, name) is not None for name in names)
 
 
 async def _examined(driver: Driver) -> Sequence[Check]:
@@ -169,6 +187,8 @@ def _key(
         if settings.reader.reader_certificates is None:
             advice = "set reader.reader_certificates: see `mdoc-reader key csr`"
             return None, [Check("key", Health.FAULT, "the configuration names no certificates for it", advice)]
+        if _service_unlocks(driver):
+            return None, ()
         try:
             signer: ReaderSigner = driver.module.open_key(driver.options)
         except SignerError as error:
