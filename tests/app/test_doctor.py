@@ -129,6 +129,16 @@ def test_a_profile_that_cannot_be_used(folder: Path) -> None:
     assert "no words for tlh" in check.what
 
 
+def test_a_site_key_that_only_the_service_has(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    listed = 'age_over = 18\nsite_key = "{credentials}/site.key"\nlists = {guests = "{state}/guests"}\n'
+    (check,) = of(looked(folder, WELL.replace("age_over = 18\n", listed)), "profile")
+    assert (check.health, check.what.endswith("was not read")) == (Health.OK, True), check
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    (check,) = of(looked(folder, WELL.replace("age_over = 18\n", listed)), "profile")
+    assert (check.health, "site_key" in check.what) == (Health.FAULT, True), check
+
+
 def test_a_driver_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     async def examine(options: object) -> tuple[Check, ...]:
         await asyncio.sleep(60)

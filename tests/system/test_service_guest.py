@@ -30,8 +30,16 @@ READY_S = 120.0
 """Nobody waits so long on a board: the guest's processor is emulated, and tests run beside it."""
 PASSPHRASE = "a word nobody guesses"  # noqa: S105 -- of this test alone
 PROBE, BLOCK = "/run/mdoc-test/probe.py", "/run/mdoc-test/sitecustomize.py"
-BLOCKS = b"import signal, time\nsignal.signal(signal.SIGUSR1, lambda *_: time.sleep(3600))\n"
-"""What a defect would do: the event loop's thread runs it between two of its steps, and does not come back."""
+RESTED = "/var/lib/mdoc-reader/rested"
+BLOCKS = f"""\
+import os, signal, sys, time
+signal.signal(signal.SIGUSR1, lambda *_: time.sleep(3600))
+if "rest" in sys.orig_argv:
+    with open("{RESTED}", "a") as file:
+        file.write(os.environ["SERVICE_RESULT"] + chr(10))
+"""
+"""What a defect would do: the event loop's thread runs it between two of its steps, and does not come back. And a note
+of each time `rest` ran, and why: systemd keeps none."""
 CREDENTIAL = "mdoc-reader.key-passphrase"
 SEALED = f"/etc/credstore.encrypted/{CREDENTIAL}"
 CONFIG = f"""
@@ -108,7 +116,7 @@ def installed(device_guest: Device, iaca: certificates.Credential) -> Iterator[D
         await guest.write_file("/var/lib/mdoc-reader/reader.key", key, 0o600)
         await service.ran(guest, ["chown", "-R", "mdoc-reader:mdoc-reader", "/var/lib/mdoc-reader"])
         await guest.write_file(PROBE, Path(__file__).with_name("guest_probe.py").read_bytes())
-        await guest.write_file(BLOCK, BLOCKS)
+        await guest.write_file(BLOCK, BLOCKS.encode())
         seal = ["systemd-creds", "encrypt", "--with-key=host", f"--name={CREDENTIAL}", "-", SEALED]
         await service.ran(guest, seal, stdin=PASSPHRASE)
         await service.ran(guest, ["udevadm", "trigger", "--settle", "--action=add", "/dev/ttyS0"])
@@ -271,7 +279,7 @@ def test_a_presentation_over_bluetooth_from_behind_all_of_it(installed: Device, 
         await guest.attach_hci()
         await service.ran(guest, ["sh", "-c", "until [ -e /sys/class/bluetooth/hci0 ]; do sleep 0.2; done"])
         await service.start(guest, "bluetooth.service")
-        await service.until(guest, StatusText="idle; out of order: camera")  # taken up where it was missed
+        await service.until(guest, StatusText="fault; out of order: camera")  # Bluetooth is taken up; who shows codes?
         await service.ran(guest, ["mkfifo", "-m", "0666", service.CODES])
         relay = f"exec 3<>{service.CODES}; tail -n 0 -F {service.EVENTS} & exec cat >&3"
         process = await guest.start(["sh", "-c", relay])
@@ -338,8 +346,11 @@ def test_stopped_it_rests(installed: Device, record_property: Figure) -> None:
     unit, took = installed.loop.run(stop())
     record_property("stopped_and_at_rest_s", f"{took:.1f}")
     assert (unit["ActiveState"], unit["Result"]) == ("inactive", "success")
-    # What `rest` ended with: its code of exit, and its status.
-    assert re.search(r"rest --config .* code=exited ; status=0", unit["ExecStopPost"]), unit["ExecStopPost"]
+    # However it ended, the relay was rested.
+    rested = installed.loop.run(installed.guest.read_file(RESTED)).decode().split()
+    assert rested[0] == "watchdog"
+    assert "signal" in rested
+    assert rested[-1] == "success"
 
 
 def test_without_its_credential_it_says_so_and_tries_again(installed: Device) -> None:

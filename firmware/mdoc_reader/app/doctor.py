@@ -32,7 +32,11 @@ _ORDER = (
     *("profile", "lists", "clock", "key", "nfc", "bluetooth", "camera", "decoder"),
     *("display", "pins", "building", "portraits", "disk", "temperature", "power"),
 )
-_SERVICE = {"RUNTIME_DIRECTORY": Path("/run/mdoc-reader"), "STATE_DIRECTORY": Path("/var/lib/mdoc-reader")}
+_SERVICE = {
+    "RUNTIME_DIRECTORY": Path("/run/mdoc-reader"),
+    "STATE_DIRECTORY": Path("/var/lib/mdoc-reader"),
+    "CREDENTIALS_DIRECTORY": Path("/run/credentials/mdoc-reader.service"),
+}
 _STOP = "`systemctl stop mdoc-reader`, then look again: a reader that does not run is looked at more closely"
 
 
@@ -165,15 +169,17 @@ def examined(kind: str, chosen: DriverSettings, *, product: bool, file: str) -> 
 def profile_checks(settings: Settings, file: str) -> tuple[Check, ...]:
     """Say what is odd about the profile, with its lists, and about the words for it."""
     advice = f"see `mdoc-reader profile explain {file}`"
+    credential = "{credentials}" in (settings.profile.site_key or "") and "CREDENTIALS_DIRECTORY" not in os.environ
     try:
-        profile = wiring.profile_of(settings, file)
+        profile = wiring.profile_of(settings, file, lists=not credential)
         wiring.languages_of(settings, file)
     except SettingsError as error:
         return (Check("profile", Health.FAULT, str(error), "correct the configuration, or bring the file it names"),)
     odd = profiles.oddities(settings.profile, profile)
     if odd:
         return tuple(Check("profile", Health.WARNING, f"it {line}", advice) for line in odd)
-    return (Check("profile", Health.OK, f"{profile.name!r} opens for: {profiles.rule_text(settings.profile)}"),)
+    unread = "; its site key, which only the service is given, was not read" if credential else ""
+    return (Check("profile", Health.OK, f"{profile.name!r} opens for: {profiles.rule_text(settings.profile)}{unread}"),)
 
 
 def _key(
