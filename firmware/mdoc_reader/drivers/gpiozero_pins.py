@@ -1,7 +1,7 @@
 """Lamps, buzzer, relay and contacts on a Raspberry Pi's GPIO pins, through gpiozero and the configured pin library.
 
-Never tried on hardware by this project's tests: they drive it over gpiozero's mock pins, and in a guest over lgpio and a
-simulated chip of a real kernel.
+Never tried on hardware by this project's tests: they drive it over gpiozero's mock pins, and in a guest over
+lgpio and a simulated chip of a real kernel.
 """
 
 from __future__ import annotations
