@@ -269,12 +269,14 @@ def test_one_who_breaks_is_seen_and_the_relay_is_safe(
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
     house = houses()
     assert house.known()
+    assert time.monotonic() - house.board.heartbeat < 1
 
     def breaks(contact: Contact, active: bool, at: float) -> None:
         raise ValueError("a defect")
 
     house.board.on_contact(breaks)
     assert eventually(lambda: not house.board.healthy)
+    assert house.board.heartbeat == 0, "the watchdog is to know"
     house.board.energise_relay(0.05)
     assert house.relay
     assert eventually(lambda: not house.relay)

@@ -31,6 +31,7 @@ from mdoc_reader.reader.engine import Engine, Observer
 log = logging.getLogger(__name__)
 
 _PANEL_LOOK_S = 2.0
+_PINS_SILENT_S = 10.0
 
 
 def notify_service(message: str) -> None:
@@ -102,7 +103,7 @@ async def _open(settings: Settings, file: str, events: EventStream | None, *, co
             Panel(pins, wiring.display_opener(drivers["display"]), relay_pulse_s=pulse_s, languages=languages)
         )
         rules = Rules(settings.door.rules(), settings.buttons.rules())
-        front = Front(panel, pins, pulse_s, rules, time.monotonic)
+        front = Front(panel, pins, pulse_s, rules, time.monotonic, code=settings.panel.code)
         stack.callback(front.close)
         if events is not None:
             front.door.on_event(events.on_door)
@@ -178,7 +179,11 @@ async def _serve(device: _Device, events: EventStream | None, codes: TextIO | No
     beside = [*device.tasks, asyncio.create_task(_watch(device, events, heart), name="health")]
     dog = Watchdog(
         engine,
-        (*sources.watched(), Watched("panel", heart, watchdog.HEALS * _PANEL_LOOK_S)),
+        (
+            *sources.watched(),
+            Watched("panel", heart, watchdog.HEALS * _PANEL_LOOK_S),
+            Watched("pins", device.pins, _PINS_SILENT_S),
+        ),
         notify_service,
         time.monotonic,
         lambda: _how(engine),

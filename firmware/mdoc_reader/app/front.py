@@ -51,6 +51,7 @@ class Front:
         pulse_s: how long a grant moves the relay.
         rules: of the door and of the buttons.
         monotonic: the machine's clock.
+        code: shown as a QR code while the reader invites people; empty for none.
     """
 
     def __init__(
@@ -60,11 +61,14 @@ class Front:
         pulse_s: float,
         rules: Rules,
         monotonic: Callable[[], float],
+        *,
+        code: str = "",
     ) -> None:
         """Prepare; nothing is heard until `start`."""
         self._panel = panel
         self._pulse_s = pulse_s
         self._monotonic = monotonic
+        self._code = code
         self._machine: Machine | None = None
         self._asleep = self._portrait = False
         self._said: tuple[Sign, tuple[str, ...], tuple[By, ...]] | None = None
@@ -93,7 +97,7 @@ class Front:
         self._said = (sign, parts, by)
         if sign is Sign.READY:
             self._panel.default_language()
-        self._panel.signal(sign, parts, by)
+        self._panel.signal(sign, parts, by, self._code if sign is Sign.READY else "")
         self._tell_buttons(sign, portrait=False)
         if sign is Sign.READY:
             self._show_alarm()
@@ -138,7 +142,7 @@ class Front:
         if self._said is not None and self._said[0] is Sign.READY:
             self._show_alarm()
             if self.door.alarm not in _ALARMS and self._panel.sign is Sign.ALARM:
-                self._panel.signal(*self._said)
+                self.signal(*self._said)
 
     def _show_alarm(self) -> None:
         kind = self.door.alarm

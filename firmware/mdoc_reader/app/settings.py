@@ -73,10 +73,9 @@ class PanelSettings(Section, frozen=True):
     """By their tags; the first is spoken first, a button goes on to the next."""
     words: Name | None = None
     """A folder of further languages, or of other words for those there are."""
-    portrait: tuple[Annotated[int, msgspec.Meta(ge=16, le=1024)], Annotated[int, msgspec.Meta(ge=16, le=1024)]] = (
-        240,
-        240,
-    )
+    code: Annotated[str, msgspec.Meta(max_length=120)] = ""
+    """Shown as a QR code while the reader waits, such as an address that says which wallet to get."""
+    portrait: tuple[Pixels, Pixels] = (240, 240)
     """Width and height a portrait is decoded to at the most; the display's."""
 
 

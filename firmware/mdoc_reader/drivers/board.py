@@ -95,6 +95,12 @@ class Board:
         return alive and not self._broken and not self.troubles
 
     @property
+    def heartbeat(self) -> float:
+        """Now, while the board's threads live; a thread that hangs in a pin keeps its caller waiting, which shows."""
+        alive = self._thread.is_alive() and self._teller.healthy
+        return time.monotonic() if alive or self._closing else 0.0
+
+    @property
     def troubles(self) -> dict[str, str]:
         """What is wrong with contacts, by their name in the wiring: `unreadable`, `chatters` or `stuck`."""
         with self._wake:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -17,6 +18,11 @@ class Options(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
 
 class _NoPins:
     healthy = True
+
+    @property
+    def heartbeat(self) -> float:
+        """Now: nothing lives here, and nothing can die."""
+        return time.monotonic()
 
     def light(self, colour: Colour, blink: Blink | None) -> None:
         """Do nothing."""

@@ -58,6 +58,10 @@ class Pins(Protocol):
     def healthy(self) -> bool:
         """Whether the last call reached the hardware."""
 
+    @property
+    def heartbeat(self) -> float:
+        """Monotonic time at which whatever keeps their time was last seen alive; 0.0 where it has died."""
+
     def light(self, colour: Colour, blink: Blink | None) -> None:
         """Set one lamp's rhythm, or switch it off with None."""
 
