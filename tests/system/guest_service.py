@@ -90,9 +90,7 @@ async def drop_in(guest: vm.Guest, name: str, text: str | None) -> None:
     await systemctl(guest, "daemon-reload")
 
 
-async def probe(guest: vm.Guest, unit: str = UNIT) -> dict[str, str]:
-    """Return what the probe of this folder found the last time the unit started."""
-    lines = (await journal(guest, unit)).splitlines()
-    (*_, found) = (line for line in lines if line.startswith("{"))
-    told: dict[str, str] = json.loads(found)
-    return told
+def probed(told: str) -> dict[str, str]:
+    """Return what the probe of this folder found, from a unit's journal; the last time where several."""
+    (*_, found) = (line for line in told.splitlines() if line.startswith("{"))
+    return dict(json.loads(found))

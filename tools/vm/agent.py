@@ -105,7 +105,7 @@ class Agent:
 
     def _wait(self, number: int, request: Request) -> None:
         path, there = Path(request["path"]), bool(request["there"])
-        end = time.monotonic() + float(request["seconds"])
+        end = time.monotonic() + float(request["patience"])
         while path.exists() != there and time.monotonic() < end:
             time.sleep(0.02)
         self.send("done", number, right=path.exists() == there)

@@ -315,7 +315,7 @@ class Guest:
 
     async def until_path(self, path: str, *, there: bool = True, seconds: float = 30.0) -> None:
         """Wait until a path exists, or does not. Raises GuestError."""
-        answer = await self.ask("wait", path=path, there=there, seconds=seconds)
+        answer = await self.ask("wait", path=path, there=there, patience=seconds, seconds=seconds + 10)
         if not answer["right"]:
             raise GuestError(f"{self.name}: {path} is {'missing' if there else 'still there'} after {seconds:.0f} s")
 

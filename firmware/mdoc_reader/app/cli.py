@@ -90,7 +90,8 @@ def _run(arguments: argparse.Namespace) -> int:
             if arguments.codes is not None:
                 codes = sys.stdin
                 if arguments.codes != "-":
-                    codes = stack.enter_context(Path(arguments.codes).open(encoding="utf-8", errors="replace"))
+                    # Not closed by us: a thread may be reading it, and would keep the process from ending.
+                    codes = Path(arguments.codes).open(encoding="utf-8", errors="replace")  # noqa: SIM115
             asyncio.run(daemon.run(loaded, str(arguments.config), events, codes))
     except OSError as error:
         print(f"{arguments.config}: a part could not be opened: {error}", file=sys.stderr)

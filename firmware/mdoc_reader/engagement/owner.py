@@ -161,6 +161,7 @@ class Life(Thread, Generic[D]):
         self._device: D | None = None
         self._threads = 1
         self._worked = False
+        self._complained = ""  # once for each reason, however often it is tried again
         self.stopping = Event()
         """Set when the work has to end."""
         self.ended = asyncio.Event()
@@ -175,6 +176,7 @@ class Life(Thread, Generic[D]):
     def works(self) -> None:
         """Tell that the device works. Once for each opening is enough."""
         self._worked = True
+        self._complained = ""
         self.say(self._owner.hear_available, self, True, None)
 
     def say(self, call: Callable[[*Said], object], *args: *Said) -> None:
@@ -253,7 +255,8 @@ class Life(Thread, Generic[D]):
                 self._device = device
             self._work.use(device, self)
         except self._work.losses as error:
-            if not self.stopping.is_set():
+            if not self.stopping.is_set() and str(error) != self._complained:
+                self._complained = str(error)
                 log.info("no %s: %s", self._work.name, error)
             return error
         finally:
