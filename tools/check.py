@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTHON_FILES = ["firmware", "tests", "benchmarks", "tools"]
+LONG = "tests/fuzz/test_coverage_guided.py"
 STATIC = [
     ("format", [str(BIN / "ruff"), "format", "--check", "--quiet", *PYTHON_FILES]),
     ("lint", [str(BIN / "ruff"), "check", "--quiet", *PYTHON_FILES]),
@@ -33,13 +36,35 @@ def run(name: str, command: list[str], *, quiet: bool) -> None:
     print(f"ok {time.monotonic() - started:6.1f} s", flush=True)
 
 
+def beside(command: list[str]) -> tuple[subprocess.Popen[str], TextIO]:
+    """Start a step that needs processor time and no attention; it yields to everything else."""
+    told = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- read when the step has ended
+    step = subprocess.Popen(["nice", "-n", "10", *command], cwd=ROOT, stdout=told, stderr=subprocess.STDOUT, text=True)
+    return step, told
+
+
 def main() -> None:
-    """Run everything; arguments go to pytest, and then the static steps are left out."""
+    """Run everything; arguments go to pytest, and then nothing but the tests is run."""
     arguments = sys.argv[1:]
-    if not arguments:
-        for name, command in STATIC:
-            run(name, command, quiet=True)
-    run("tests", [sys.executable, "-m", "pytest", *arguments], quiet=False)
+    pytest = [sys.executable, "-m", "pytest"]
+    if arguments:
+        run("tests", [*pytest, *arguments], quiet=False)
+        return
+    for name, command in STATIC:
+        run(name, command, quiet=True)
+    # Most tests wait for something most of the time; the hostile bytes of this one keep two processors busy meanwhile.
+    fuzzing, told = beside([*pytest, "-p", "no:cacheprovider", LONG])
+    try:
+        run("tests", [*pytest, f"--ignore={LONG}"], quiet=False)
+        print("fuzzing (ran beside the tests)", flush=True)
+        failed = fuzzing.wait()
+        told.seek(0)
+        print(told.read(), flush=True)
+        if failed:
+            sys.exit(failed)
+    finally:
+        fuzzing.terminate()
+        fuzzing.wait()
 
 
 if __name__ == "__main__":
