@@ -20,6 +20,13 @@ LOCK = "lgpio.lock"
 
 _PYTHON = "python3.13"
 _MODULE = "_lgpio.cpython-313-x86_64-linux-gnu.so"
+# lgpio's own conversions call these; SWIG gave them their names of today until 4.3, and does no more.
+_NAMES_OF_PYTHON_2 = (
+    "-DPyInt_AsLong=PyLong_AsLong",
+    "-DPyInt_Check=PyLong_Check",
+    "-DPyInt_FromLong=PyLong_FromLong",
+    "-DPyString_FromString=PyUnicode_FromString",
+)
 
 
 def build(root: Path, archives: Path) -> None:
@@ -56,6 +63,7 @@ def build(root: Path, archives: Path) -> None:
         "-O1",
         "-pthread",
         "-w",
+        *_NAMES_OF_PYTHON_2,
         "-Isrc",
         f"-I{include / _PYTHON}",
         f"-I{include}",
